@@ -108,8 +108,6 @@ def spread(difference: float, least: float, most: float, loss: float, *, mass: f
 def interval(least: float, most: float, loss: float, *, mass: float) -> str:
     """Return an interval of a difference of losses, each end of which holds with `mass`.
 
-    Examples
-    --------
     >>> interval(-0.04, -0.02, 1.0, mass=0.8)
     '60% interval: 2.0% to 4.0% lower'
     """

@@ -11,18 +11,18 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn import config_context, get_config
+from sklearn import config_context
 from sklearn.base import is_classifier, is_regressor
 from sklearn.exceptions import NotFittedError, UnsetMetadataPassedError
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.metaestimators import available_if
 
 from regadvisor.data.datasets import is_dataset, unpacked
 from regadvisor.data.frames import as_frame
 from regadvisor.data.training import training_rows
 from regadvisor.errors import DataError, RegadvisorError, enough_memory
+from regadvisor.families.preprocess import requested
 from regadvisor.families.scaling import is_centred
 from regadvisor.families.unpenalised import Unpenalised
 from regadvisor.global_state import left_as_found
@@ -57,23 +57,6 @@ def _missing(X: Any) -> str:
         frame = pd.DataFrame(X)
     n_lost = () if frame is None else ((name, n) for name, n in frame.isna().sum().items() if n)
     return joined((f"{shown(name)} ({n:,})" for name, n in n_lost), most=5)
-
-
-def requested(steps: Any, weight: Any) -> dict[str, Any]:
-    """Return the weights of rows for the steps of a pipeline, where one asks for them by metadata routing.
-
-    Examples
-    --------
-    >>> from sklearn.pipeline import make_pipeline
-    >>> with config_context(enable_metadata_routing=True):
-    ...     steps = make_pipeline(StandardScaler().set_fit_request(sample_weight=True))
-    ...     requested(steps, [1.0, 2.0])
-    {'sample_weight': [1.0, 2.0]}
-    """
-    if weight is None or not get_config()["enable_metadata_routing"]:
-        return {}
-    asked = get_routing_for_object(steps).consumes("fit_transform", {"sample_weight"})
-    return {"sample_weight": weight} if asked else {}
 
 
 def _has(method: str) -> Callable[[Any], bool]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn import get_config
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
@@ -22,6 +23,7 @@ from sklearn.preprocessing import (
     OrdinalEncoder,
     StandardScaler,
 )
+from sklearn.utils.metadata_routing import get_routing_for_object
 
 from regadvisor.data.arrays import as_inputs, contain, flatten_images, plain_array
 from regadvisor.families.encoding import AsNumbers, AsText, DateParts
@@ -276,3 +278,19 @@ def _level_names(encoder: OneHotEncoder, j: int, name: str) -> list[str]:
     shared = dict.fromkeys(text(level) for level in rare)
     together = next(iter(shared)) if len(shared) == 1 else f"{name}=other"
     return [level for level in levels if level not in shared] + [together]
+
+
+def requested(steps: Any, weight: Any) -> dict[str, Any]:
+    """Return the weights of rows for the steps of a pipeline, where one asks for them by metadata routing.
+
+    >>> from sklearn import config_context
+    >>> from sklearn.pipeline import make_pipeline
+    >>> with config_context(enable_metadata_routing=True):
+    ...     steps = make_pipeline(StandardScaler().set_fit_request(sample_weight=True))
+    ...     requested(steps, [1.0, 2.0])
+    {'sample_weight': [1.0, 2.0]}
+    """
+    if weight is None or not get_config()["enable_metadata_routing"]:
+        return {}
+    asked = get_routing_for_object(steps).consumes("fit_transform", {"sample_weight"})
+    return {"sample_weight": weight} if asked else {}

@@ -204,8 +204,6 @@ def _block_test(values: NDArray[np.float64], names: tuple[str, ...], n_blocks: i
 def _drifting(n_found: int, names: tuple[str, ...], most: str, *, is_target: bool) -> str:
     """Return whether the target drifts, or how many inputs do, and which most of all.
 
-    Examples
-    --------
     >>> _drifting(2, ("target = no", "target = yes"), "target = yes", is_target=True)
     'the target drifts, most of all yes'
     >>> _drifting(1, ("a", "b"), "b", is_target=False), _drifting(2, ("a", "b"), "b", is_target=False)

@@ -14,8 +14,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 
 from regadvisor.data.table import Table
 from regadvisor.errors import DataError, RegadvisorError
-from regadvisor.families.pipeline import requested
-from regadvisor.families.preprocess import feature_names
+from regadvisor.families.preprocess import feature_names, requested
 from regadvisor.records import Column
 from regadvisor.words import titled
 

@@ -93,8 +93,6 @@ def is_spread(shape: Sequence[int], n_outputs: int) -> bool:
 
     Several heads of as many outputs, or of one logit for two classes, are something else.
 
-    Examples
-    --------
     >>> is_spread((5, 3), 15), is_spread((10, 1, 1), 10), is_spread((8, 3), 3), is_spread((2, 1), 2)
     (True, True, False, False)
     """
