@@ -125,6 +125,28 @@ def test_saved_row_numbers_are_noted():
     assert "'Unnamed: 0'" in data.notes[0].text
 
 
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("# Results, 2015\n#\n\n# 3 runs\na,b\n1,2\n3,4\n", ["a", "b"]),
+        ("# of the run,b\n1,2\n3,4\n", ["# of the run", "b"]),  # as many fields as the rows have
+        ("#,b\n1,2\n3,4\n", ["#", "b"]),
+    ],
+)
+def test_comments_above_the_names_are_skipped(text, names):
+    data = read_text(text)
+    assert list(data.frame) == names
+    assert data.frame.to_numpy().tolist() == [[1, 2], [3, 4]]
+
+
+def test_names_that_repeat_are_told_apart_as_pandas_does():
+    text = ",Unnamed: 0,a,a.1,a,a\n0,1,2,3,4,5\n1,2,3,4,5,6\n"  # a frame saved twice with its index
+    data = read_text(text)
+    assert list(data.frame) == list(pd.read_csv(io.StringIO(text)))
+    assert codes(data) == ["renamed-columns", "unnamed-column"]
+    assert "'a.2' and 'a.3'" in data.notes[0].text
+
+
 # --------------------------------------------------------------------------------------------- damage
 
 
@@ -137,7 +159,7 @@ def test_saved_row_numbers_are_noted():
         (b"a,b\n1,2\n1,2,3\n", "Expected 2 fields in line 3, saw 3"),
         (b"a,b\n1,2,3\n4,5,6\n", "as many fields in every line"),
         (b'a,b\n1,"2\n3,4\n', "EOF inside string"),
-        (b"a,b,a\n1,2,3\n", "unique, got 'a' more than once"),
+        (b"4,b,4\n1,2,3\n", "got numbers \\('4' and '4'\\); add a line with names"),
         (b"1,2\n3,4\n", "must hold the column names, got only numbers"),
         (b"PK\x03\x04rest", "Excel workbook or a zip archive"),
         (b"\x80\x04rest", "a pickle"),
@@ -251,6 +273,10 @@ def test_roles_that_do_not_fit_are_refused(arguments, words):
 def test_a_first_row_that_may_be_data_is_told():
     with pytest.raises(DataError, match="a line with the names above it"):
         split_columns(FRAME.set_axis(["41.1", "yes", "a", "b", "c"], axis=1), target="age")
+
+
+def test_blanks_around_a_name_are_no_part_of_it():
+    assert split_columns(FRAME, target=" age ").y.tolist() == [31, 45, 27]
 
 
 def test_a_name_with_a_comma_is_a_name():

@@ -313,6 +313,7 @@ def split_columns(
 def _targets(frame: pd.DataFrame, target: str | Sequence[str]) -> list[str]:
     """Return the names of the target columns."""
     names = [target] if isinstance(target, str) else list(target)
+    names = [name if name in frame.columns else name.strip() for name in names]  # read from CSV without
     if not names:
         raise DataError("target must name at least one column, got none")
     twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]

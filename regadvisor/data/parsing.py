@@ -8,6 +8,7 @@ import json
 import re
 import warnings
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any
 
 import pandas as pd
@@ -36,6 +37,8 @@ _CODE = re.compile(r"\s*0\d+\s*")
 _PLAIN_COMMA = re.compile(r"-?(?:0|[1-9]\d*)(?:,\d+)?")
 #: The line above the header by which Excel is told the separator.
 _SAID = re.compile(r'\s*"?sep=(.)"?\s*', re.IGNORECASE)
+#: Lines above the header that say what the table is.
+_COMMENTS = re.compile(r"(?:[\r\n]*#[^\r\n]*[\r\n]+)*")
 
 
 def parse_csv(content: bytes, name: str) -> Parsed:
@@ -49,6 +52,9 @@ def parse_csv(content: bytes, name: str) -> Parsed:
     text, _, notes = _decoded(content, name)
     form = _form(text, name)
     separator, header, is_comma = form.separator, form.header, form.has_decimal_comma
+    if form.renamed:
+        got = f"column names that an earlier column has got a number: {listed(form.renamed)}."
+        notes += (Note(code="renamed-columns", text=got),)
     rows = io.StringIO(text)
     for _ in range(form.n_above):
         rows.readline()
@@ -95,6 +101,8 @@ class CsvForm:
     header: list[str]
     separator: str
     has_decimal_comma: bool
+    #: Names that had to be changed, as an earlier column has them.
+    renamed: tuple[str, ...] = ()
     #: Columns of numbers with leading zeros, which are codes and stay text.
     codes: tuple[str, ...] = ()
     encoding: str = "utf-8-sig"
@@ -118,6 +126,8 @@ def csv_form(head: bytes, name: str) -> CsvForm:
 
 
 def _form(text: str, name: str) -> CsvForm:
+    above = _comments(text)
+    text = text[len(above) :]
     lines = _first_lines(text)
     said = _SAID.fullmatch(lines[0]) if lines else None
     if said:
@@ -127,17 +137,23 @@ def _form(text: str, name: str) -> CsvForm:
     try:
         separator = said[1] if said else _separator(lines)
         first, *rows = _fields(lines, separator)
-        header = _names(first, rows)
+        written = _names(first, rows)
         is_comma = separator != "," and _has_decimal_comma(rows)
         if len(first) == 1 and len(rows) > 1:
             _check_no_title(first[0], lines[1:], name)
     except csv.Error as error:
         raise DataError(f"{name} must be a table of fields, got {error}; check its first lines") from error
-    _check_header(header, name)
+    _check_header(written, name)
+    header: list[str] = []
+    for each in written:
+        copies = (f"{each}.{number}" for number in count(1))
+        is_new = each not in header
+        header.append(each if is_new else next(copy for copy in copies if copy not in [*written, *header]))
     blank = text[: len(text) - len(text.lstrip("\r\n"))]
-    n_above = blank.count("\n") + (said is not None)
+    n_above = above.count("\n") + blank.count("\n") + (said is not None)
     return CsvForm(
         header=header,
+        renamed=tuple(new for new, old in zip(header, written, strict=True) if new != old),
         separator=separator,
         has_decimal_comma=is_comma,
         codes=tuple(
@@ -153,6 +169,18 @@ def _fields(lines: list[str], separator: str) -> list[list[str]]:
     return [row for row in csv.reader(lines, delimiter=separator, skipinitialspace=True) if row]
 
 
+def _comments(text: str) -> str:
+    """Return the lines above the header that begin with "#"; the header may begin with it, too."""
+    found = _COMMENTS.match(text)
+    above = found[0] if found else ""
+    below = _first_lines(text[len(above) :])
+    if above and below:
+        last = above.splitlines()[-1]
+        of_last, of_next = (len(row) for row in _fields([last, below[0]], _separator(below)))
+        return above if of_last != of_next else above[: above.rindex(last)]
+    return ""
+
+
 def _names(first: list[str], rows: list[list[str]]) -> list[str]:
     """Return the names of columns by the first line; where all others have a field more, that one, too."""
     names = [each.strip() for each in first]
@@ -164,7 +192,9 @@ def _names(first: list[str], rows: list[list[str]]) -> list[str]:
             len(set(of_rows)) == len(of_rows) and not any(map(_is_number, of_rows))
         ):
             names = ["", *names]
-    return [each or f"Unnamed: {j}" for j, each in enumerate(names)]
+    numbered = [f"Unnamed: {j}" for j in range(len(names))]
+    numbered = [each + ".1" * (each in names) for each in numbered]  # saved twice
+    return [each or own for each, own in zip(names, numbered, strict=True)]
 
 
 def _are_consecutive(texts: list[str]) -> bool:
@@ -226,15 +256,12 @@ def _separator(lines: list[str]) -> str:
 
 
 def _check_header(header: list[str], name: str) -> None:
-    twice = [column for column in dict.fromkeys(header) if column and header.count(column) > 1]
-    if twice:
+    numbers = [column for column in header if _is_number(column)]
+    if len(numbers) == len(header) or (numbers and len(set(header)) < len(header)):
+        only = "only " * (len(numbers) == len(header))
         raise DataError(
-            f"column names in {name} must be unique, got {listed(twice)} more than once; rename them"
-        )
-    if all(_is_number(column) for column in header):
-        raise DataError(
-            f"the first line of {name} must hold the column names, got only numbers "
-            f"({listed(header, limit=3)}); add a line with names"
+            f"the first line of {name} must hold the column names, got {only}numbers "
+            f"({listed(numbers, limit=3)}); add a line with names"
         )
 
 
