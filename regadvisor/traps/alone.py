@@ -112,13 +112,18 @@ def near_leaks(view: View, *, seed: int, told: Sequence[int]) -> tuple[Note, ...
     least = thresholds.NEAR_LEAK_CLASSES if is_classification else thresholds.NEAR_LEAK
     found: dict[int, NDArray[np.float64]] = {}
     for j in _hopeful(view, y, least - _FIRST_LESS).tolist():
-        if j in told or view.is_date[j]:  # a trend over time is known
+        if j in told:
             continue
         own = shares(view.values[:, j], y)
+        codes = np.unique(view.values[:, j], return_inverse=True)[1]
+        often = (codes == np.argmax(np.bincount(codes))).astype(np.float64)  # not closed yet, nothing spent
         # A measurement that has equal values only in copies of a row says nothing by them.
         is_measured = not (view.is_category[j] or view.is_whole[j])
         share = own.as_number if is_measured else own.best
-        if share.max() >= (thresholds.NEAR_LEAK_MEASURED if is_measured else least):
+        is_enough = share.max() >= (thresholds.NEAR_LEAK_MEASURED if is_measured else least)
+        if view.is_date[j] or not is_enough:  # a trend over time is known
+            share = shares(often, y).as_levels
+        if share.max() >= least:
             found[j] = share
     if not found:
         return ()
@@ -132,9 +137,10 @@ def near_leaks(view: View, *, seed: int, told: Sequence[int]) -> tuple[Note, ...
     enough = thresholds.LEAK_OTHERS_LEAVE if is_classification else thresholds.NEAR_LEAK_OTHERS_LEAVE
     if left is not None and left < enough:
         return ()
-    of_class = names[target] if view.table.n_classes > 2 and len(found) == 1 else None
+    each_class = "a class" if len(found) > 1 else f"class {names[target]}"
+    what = each_class if view.table.n_classes > 2 else "the target"
     lowest = min(float(own.max()) for own in found.values())
-    return (_near_note(view, list(found), share=lowest, left=left, of_class=of_class),)
+    return (_near_note(view, list(found), share=lowest, left=left, what=what),)
 
 
 def _hopeful(view: View, y: NDArray[np.float64], least: float) -> NDArray[np.intp]:
@@ -146,13 +152,10 @@ def _hopeful(view: View, y: NDArray[np.float64], least: float) -> NDArray[np.int
     return np.asarray(view.varying[(1.0 - off).max(axis=1) >= least])
 
 
-def _near_note(
-    view: View, found: Sequence[int], *, share: float, left: float | None, of_class: str | None
-) -> Note:
+def _near_note(view: View, found: Sequence[int], *, share: float, left: float | None, what: str) -> Note:
     alone, them, are = (
         ("alone predicts", "it", "it is") if len(found) == 1 else ("each predict", "them", "they are")
     )
-    what = f"class {of_class}" if of_class else "the target"
     others = "" if left is None else f", all other columns together {max(1.0 - left, 0.0):.0%}"
     text = (
         f"{view.names(found)} {alone} {min(share, 0.99):.0%} of the variance of {what}{others}: a leak? "

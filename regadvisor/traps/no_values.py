@@ -30,7 +30,7 @@ def for_missing(view: View) -> tuple[tuple[Note, ...], tuple[int, ...], bool]:
     whether the target has one.
 
     Such a value is met often, at one end of its column, and much farther from all other values than these
-    are from one another. It is a known number or date, the only number below 0, a 0 far below the rest, or a
+    are from one another. It is a known number or date, one below 0, the only one below 0, a 0 far below the rest, or a
     9 behind answers from 1 to 5.
     """
     found: dict[int, tuple[str, float]] = {}
@@ -71,7 +71,7 @@ def _alone_at_an_end(ordered: NDArray[np.float64], *, is_date: bool = False) -> 
         span = float(others[-1] - others[0])
         if is_date and value in _DATES and gap >= thresholds.FOR_MISSING_DATE_GAP * span:
             return _DATES[value], n / len(values)
-        is_known = value in _NUMBERS and gap >= thresholds.FOR_MISSING_GAP * span
+        is_known = (value in _NUMBERS or value < 0) and gap >= thresholds.FOR_MISSING_GAP * span
         if not is_date and (is_known or _is_out_of_place(value, n, others)):
             return level_text(value), n / len(values)
     return None
@@ -81,12 +81,12 @@ def _is_out_of_place(value: float, n: int, others: NDArray[np.float64]) -> bool:
     """Whether a number that may be right elsewhere can hardly be among the others (in order) of a column.
 
     >>> pressure, answers = np.linspace(60.0, 100.0, 60), np.repeat(np.arange(1.0, 6.0), 20)
-    >>> [_is_out_of_place(*own) for own in ((0.0, 6, pressure), (-1.0, 6, pressure), (9.0, 6, answers))]
+    >>> [_is_out_of_place(*own) for own in ((0.0, 6, pressure), (-200.0, 6, pressure), (9.0, 6, answers))]
     [True, True, True]
     >>> _is_out_of_place(0.0, 6, np.linspace(1.0, 110.0, 60)), _is_out_of_place(6.0, 6, answers)
     (False, False)
     """
-    if value not in (-1.0, 0.0, 9.0):
+    if value > 0 and value != 9.0:
         return False
     levels = np.unique(others)
     if value == 9.0:
@@ -96,7 +96,7 @@ def _is_out_of_place(value: float, n: int, others: NDArray[np.float64]) -> bool:
         return bool(are_answers and value - levels[-1] >= thresholds.FOR_MISSING_ANSWERS_GAP)
     if len(levels) < thresholds.FOR_MISSING_LEVELS or levels[0] < 0:
         return False
-    if value == -1.0:
+    if value < 0:
         return n >= thresholds.FOR_MISSING_TIMES * len(others) / len(levels)
     if n > thresholds.FOR_MISSING_ZERO_MOST * (n + len(others)):
         return False
