@@ -60,6 +60,15 @@ def test_every_format_gives_the_frame_back(tmp_path: Path, ending):
     same(read_frame(str(path)).frame)
 
 
+def test_a_list_of_json_objects_is_a_table(tmp_path: Path):
+    path = tmp_path / "rows.json"
+    FRAME.assign(since=FRAME["since"].astype(str)).to_json(path, orient="records", indent=2)
+    same(read_frame(path).frame)
+    path.write_text(path.read_text()[:-3])
+    with pytest.raises(DataError, match="error in line 1"):
+        read_frame(path)
+
+
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
 def test_separators_are_found(separator):
     text = FRAME.to_csv(index=False, sep=separator)
@@ -190,7 +199,7 @@ def test_truncated_parquet(tmp_path: Path):
 def test_paths_that_are_no_tables(tmp_path: Path, monkeypatch):
     FRAME.to_parquet(tmp_path / "really.csv")
     (tmp_path / "text.parquet").write_text("a,b\n1,2\n")
-    (tmp_path / "frame.json").write_text("{}")
+    (tmp_path / "frame.json").write_text('{"a": {"0": 1}}')
     (tmp_path / "book.xlsx").write_text("PK")
     (tmp_path / "nothing").write_text("a,b\n1,2\n")
     for name, words in [
@@ -198,7 +207,7 @@ def test_paths_that_are_no_tables(tmp_path: Path, monkeypatch):
         ("missing.csv", "existing file"),
         ("really.csv", "got a Parquet file; rename it to .parquet"),
         ("text.parquet", "does not start with PAR1"),
-        ("frame.json", "lines=True"),
+        ("frame.json", "orient='records'"),
         ("book.xlsx", "convert it"),
         ("nothing", "rename it"),
     ]:

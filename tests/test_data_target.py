@@ -131,13 +131,23 @@ def test_counts_are_numbers(seed, mean):
         (np.r_[12, 14, 17, 19:30], [3] * 14, "as codes are hardly counted from 12 on"),
         (np.arange(1, 19), [2, 5, 1, 7, 3, 9, 2, 4, 8, 1, 2, 6, 3, 9, 1, 2, 4, 1], "are met in fewer than 5"),
         (np.r_[0:10, 36], [380, 90, 60, 40, 25, 15, 9, 6, 4, 2, 1], "as high or low ones are rare"),
+        (np.r_[0, 4:15], [90, 2, 6, 20, 33, 45, 60, 41, 30, 16, 8, 3], "as high or low ones are rare"),
         (np.arange(1, 10), [4] * 9, None),  # a design of nine subjects
         (np.arange(1997, 2003), [50] * 6, None),  # too few to tell
         (np.r_[11, 12, 21, 22, 23, 31, 41, 42, 43], [40, 9, 50, 30, 21, 12, 45, 33, 17], None),
         (np.r_[0, 3, 9, 14, 18, 25, 30, 36, 40], [4000, 8, 5, 9, 6, 8, 5, 9, 7], None),
     ],
     ids=[
-        *["ages", "scores", "rare", "counts with one far off", "subjects", "years", "codes of two digits"],
+        *[
+            "ages",
+            "scores",
+            "rare",
+            "counts with one far off",
+            "marks, and who did not come",
+            "subjects",
+            "years",
+            "codes of two digits",
+        ],
         "codes beside a frequent one",
     ],
 )

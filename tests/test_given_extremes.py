@@ -167,7 +167,11 @@ def test_a_model_that_a_solver_fits_is_not_told_to_train_longer():
     r = np.random.default_rng(0)
     features = r.normal(size=(400, 6))
     y = features[:, 0] + r.normal(size=400)
-    assert hidden(features, y, seed=0, is_solved=True) == [HIDDEN_SIGNAL]
+    kinds = pd.DataFrame(features > 0).astype(str)  # no value is extreme
+    for X in (features, kinds):
+        note = hidden_signal(make_table(X, y), seed=0, is_solved=True)[0]
+        assert note.code == UNLEARNED_SIGNAL
+        assert note.text.endswith("none. It may need more rows: ask again with more time (budget=, effort=).")
 
 
 def test_a_network_that_was_trained_too_briefly_is_told_so():

@@ -89,6 +89,12 @@ def test_dates_that_count_the_rows_are_an_order_and_no_identifier(how):
     assert "pass time='week of'" in note.text
 
 
+def test_dates_and_nothing_else_are_a_series():
+    days = pd.DataFrame({"day": pd.date_range("2021-01-04", periods=N)})
+    (note,) = find_traps(make_table(days, R.normal(size=N)), seed=0)
+    assert note.text.endswith("add features, such as earlier values of the target, and pass time='day'.")
+
+
 def test_years_are_an_order_as_well():
     frame = pd.DataFrame({"year": np.arange(1900, 1900 + 90), "a": R.normal(size=90)})
     codes = [note.code for note in find_traps(make_table(frame, R.normal(size=90)), seed=0)]

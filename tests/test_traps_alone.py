@@ -53,6 +53,16 @@ NEARLY = {
         IS_IN,
         "closed",
     ),
+    "dated afterwards": (
+        frame(closed=pd.Series(pd.date_range("2020-01-01", periods=N)).where(IS_IN == 1)),
+        IS_IN,
+        "closed",
+    ),
+    "nothing spent before": (
+        frame(spent=np.where((IS_IN == 1) & (R.random(N) < 0.98), R.gamma(2, 90, N), 0)),
+        IS_IN,
+        "spent",
+    ),
     "only there afterwards": (frame(days=np.where(IS_IN == 1, R.integers(1, 99, N), np.nan)), IS_IN, "days"),
 }
 
@@ -68,7 +78,7 @@ def test_a_column_that_nearly_determines_the_target_is_named_with_what_the_other
 def test_columns_that_each_say_a_class_are_named_together():
     y = R.choice(["x", "y", "z"], size=N)
     text = said(frame(is_x=(y == "x") * 1, is_y=(y == "y") * 1), y, "near-leak")
-    assert text.startswith("'is_x' and 'is_y' each predict 99%")
+    assert text.startswith("'is_x' and 'is_y' each predict 99% of the variance of a class, all other")
     one = said(frame(is_x=(y == "x") * 1), y, "near-leak")
     assert "of the variance of class 'x', all other columns" in one
 
@@ -81,6 +91,10 @@ HONEST = {
     ),
     "several good ones": (frame(c=A + 0.05 * B), (A + 0.05 * NOISE > 0).astype(int)),
     "a date": (frame(day=pd.date_range("2020-01-01", periods=N)), np.arange(N) / 20 + NOISE),
+    "titles in a file that is sorted by the target": (
+        frame(title=[f"T{k:03}" for k in range(N)]),
+        np.sort(Y),
+    ),
     "whole numbers": (frame(years=np.arange(N) % 40), np.arange(N) % 40 + 2 * NOISE),
     "copies of rows": (pd.concat([frame(c=C)] * 3, ignore_index=True), np.tile(IS_IN, 3)),
 }
@@ -109,10 +123,10 @@ def test_codes_that_are_read_as_numbers_are_named(n_codes):
     X, y = with_code(n_codes)
     for target in (y, (y > y.median()).astype(int)):
         text = said(X, target, "codes-as-numbers")
-        assert text.startswith("the numbers in 'region' look like codes: as categories they predict ")
+        assert text.startswith("the numbers in 'region' may be codes: as categories they predict ")
         assert "X['region'].astype('category')" in text
         assert text.endswith("If the model will meet new ones, pass groups='region' instead.")
-    assert said(X.to_numpy(), y, "codes-as-numbers").startswith("the numbers in column 0 look like codes")
+    assert said(X.to_numpy(), y, "codes-as-numbers").startswith("the numbers in column 0 may be codes")
     assert said(X.astype({"region": "category"}), y, "codes-as-numbers") is None
 
 
@@ -134,6 +148,11 @@ def test_quantities_are_no_codes():
         y = 2 * np.cos(hour / 12 * np.pi) + ((age - 50) / 20) ** 2 + np.sqrt(rooms) + r.normal(size=N)
         assert coded(View.of(make_table(X, y), seed=0), told=()) == ()
         assert coded(View.of(make_table(X, r.normal(size=N)), seed=0), told=()) == ()
+
+
+def test_what_is_the_same_for_a_category_is_no_code_of_its_own():
+    X, y = with_code(30)
+    assert said(X.assign(city=[f"C{region}" for region in X["region"]]), y, "codes-as-numbers") is None
 
 
 def test_a_column_that_names_sources_is_not_called_codes_as_well():

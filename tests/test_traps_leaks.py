@@ -193,6 +193,20 @@ def test_a_target_rounded_coarsely_is_still_a_product_or_a_sum(seed):
     assert not found(frame, (index / 4).round())  # in steps of a standard deviation, any sum is near
 
 
+def test_a_sum_is_seen_whose_parts_are_rounded_as_well():
+    goals, threes, free = R.gamma(2, 2, size=(3, N))
+    frame = pd.DataFrame({"goals": goals, "threes": threes, "free": free, "b": B}).round(1)
+    said = text(frame, (2 * goals + threes + free).round(1))
+    assert said.startswith("the target is a weighted sum of 'goals', 'threes' and 'free' up to rounding")
+    assert not found(frame, (2 * goals + threes + free + 0.1 * C).round(1))
+
+
+def test_texts_that_hardly_repeat_are_no_leak():
+    message = np.arange(N) % (N - 60)
+    frame = pd.DataFrame({"text": [f"Call {k} now for a free prize" for k in message], "b": B})
+    assert not found(frame, (message * 7919) % 5 < 2)
+
+
 def test_a_product_may_be_0_and_a_count():
     rate, people = np.exp(A) * (R.random(N) < 0.6), R.integers(1_000, 90_000, size=N).astype(float)
     frame = pd.DataFrame({"age": B, "rate": rate, "people": people})

@@ -19,7 +19,7 @@ def notes(features, y, **how):
     return {note.code: note.text for note in (*traps, *table.notes)}
 
 
-@pytest.mark.parametrize("value", [9999, -999, 99999, -9999, 2**31 - 1])
+@pytest.mark.parametrize("value", [9999, -999, 99999999, -9999, 2**31 - 1])
 @pytest.mark.parametrize("share", [0.02, 0.3])
 def test_a_number_for_missing_values_is_named_with_its_share(value, share):
     is_missing = np.arange(N) < share * N
@@ -35,12 +35,13 @@ def test_a_number_for_missing_values_is_named_with_its_share(value, share):
     ("column", "value"),
     [
         (R.gamma(5, 10, size=N).round(1), -1),
+        (R.gamma(5, 100, size=N).round(1), -200),
         (R.normal(75, 10, size=N).round(), 0),
         (R.integers(1, 6, size=N), 9),
         (pd.Timestamp("2012-03-01") + pd.to_timedelta(R.integers(0, 2_000, size=N), unit="D"), "1900-01-01"),
         (pd.Timestamp("2012-03-01") + pd.to_timedelta(R.integers(0, 2_000, size=N), unit="D"), "9999-12-31"),
     ],
-    ids=["only one below 0", "no pressure", "no answer", "first day", "last day"],
+    ids=["only one below 0", "far below 0", "no pressure", "no answer", "first day", "last day"],
 )
 def test_values_that_cannot_be_among_the_others_are_named(column, value):
     own = pd.Series(column)

@@ -33,7 +33,7 @@ FORMATS = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
 }
-_SUPPORTED = "CSV (.csv, .tsv, .txt), Parquet (.parquet) or JSON lines (.jsonl, .ndjson)"
+_SUPPORTED = "CSV (.csv, .tsv, .txt), Parquet (.parquet) or JSON records (.json, .jsonl, .ndjson)"
 #: How alike a name must be to be suggested for another, from 0 to 1: "income" is not for "nope" (0.6).
 _CLOSE = 0.7
 #: First bytes of files that are something else.
@@ -81,8 +81,9 @@ def read_frame(path: str | Path, *, stdin: IO[bytes] | IO[str] | None = None) ->
     markers (NA, NaN, null, …) and ``?`` are missing values. Dates stay text: they are read where those of
     frames are.
 
-    `path`: a file ending in .csv, .tsv, .txt, .jsonl, .ndjson (each also with .gz) or .parquet; ``"-"`` reads
-    standard input, whose format is found from its content. `stdin`: read instead of ``sys.stdin``.
+    `path`: a file ending in .csv, .tsv, .txt, .json (a list of objects), .jsonl, .ndjson (each also with .gz)
+    or .parquet; ``"-"`` reads standard input, whose format is found from its content. `stdin`: read instead
+    of ``sys.stdin``.
 
     Raises DataError if there is no such file, or it is not a table in one of these formats;
     MissingDependencyError if it is Parquet and pyarrow is not installed.
@@ -176,11 +177,11 @@ def _expected_format(path: Path) -> str:
     if path.is_dir() or not path.exists():
         return found or ""  # a better error follows when it is read
     if found is None:
-        is_json = ".json" in (suffix.lower() for suffix in path.suffixes)
-        hint = "; write one object a line: frame.to_json(path, orient='records', lines=True)"
+        if ".json" in (suffix.lower() for suffix in path.suffixes):
+            return "jsonl"
         raise DataError(
-            f"path must name a file that is {_SUPPORTED}, each but Parquet also with .gz, got {str(path)!r}"
-            + (hint if is_json else "; convert it, or rename it if it is one of these")
+            f"path must name a file that is {_SUPPORTED}, each but Parquet also with .gz, got {str(path)!r}; "
+            "convert it, or rename it if it is one of these"
         )
     return found
 

@@ -136,8 +136,8 @@ def notes_on_columns(
         steps = f"make_column_transformer((TfidfVectorizer(), {prose[0]!r}), remainder='passthrough')"
         them = agreed(len(prose), "it out, or use its", "them out, or use their")
         text = (
-            f"{listed(prose)} {agreed(len(prose), 'holds', 'hold')} sentences, whose words are not read: "
-            f"whole sentences teach a model nothing about new rows. Leave {them} words with steps of your "
+            f"{listed(prose)} {agreed(len(prose), 'holds', 'hold')} names or sentences, and their words are "
+            f"not read: as a whole they teach nothing about new rows. Leave {them} words with steps of your "
             f"own, such as model=make_pipeline({steps}, LogisticRegression()), or with Ridge() for a number."
         )
         notes.append(Note(code=FREE_TEXT, text=text, is_warning=True))

@@ -7,6 +7,7 @@ import io
 import json
 import re
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
@@ -291,7 +292,7 @@ def _without_points(column: pd.Series[Any]) -> pd.Series[Any]:
 
 
 def parse_json_lines(content: bytes, name: str) -> Parsed:
-    """Return the table in the bytes of a file of JSON objects, one a line.
+    """Return the table in the bytes of a file of JSON objects, one a line, or in one list.
 
     Raises DataError if a line is no JSON object.
 
@@ -299,6 +300,9 @@ def parse_json_lines(content: bytes, name: str) -> Parsed:
     (2, 2)
     """
     text, _, notes = _decoded(content, name)
+    if text.lstrip().startswith("["):
+        with suppress(ValueError, RecursionError):  # told of the line below
+            text = "\n".join(map(json.dumps, json.loads(text)))
     rows = []
     # Not splitlines(): it also splits at characters that JSON allows inside text.
     for number, line in enumerate(text.split("\n"), start=1):
@@ -330,7 +334,7 @@ def parse_json_lines(content: bytes, name: str) -> Parsed:
     if nested:
         raise DataError(
             f"values in {name} must be text, numbers or booleans, got lists or objects in {listed(nested)}; "
-            "flatten them into columns, for example with pandas.json_normalize"
+            "flatten them into columns with pandas.json_normalize, or write a frame with orient='records'"
         )
     for column in texts:
         values = frame[column]

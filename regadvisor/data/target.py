@@ -217,7 +217,7 @@ def _are_consecutive(values: NDArray[np.float64]) -> bool:
 def _is_scale(values: NDArray[np.float64], counts: NDArray[np.intp]) -> bool:
     """Whether values are (nearly) consecutive and get rarer from one peak on, to both sides.
 
-    But for the rarest at the ends: among counts from 0 to 14 there may be one of 36.
+    But for the rarest at the ends: among counts from 0 to 14 there may be one of 36; and of many, for 0.
     """
     if len(values) < thresholds.FEWEST_ORDERED_VALUES:
         return False
@@ -229,6 +229,8 @@ def _is_scale(values: NDArray[np.float64], counts: NDArray[np.intp]) -> bool:
         values, counts = values[is_inside], counts[is_inside]
     if not _are_consecutive(values):
         return False
+    if values[0] == 0 and len(values) >= thresholds.FEWEST_SCALE_VALUES:  # who did not sit the exam is apart
+        counts = counts[1:]
     peak = int(np.argmax(counts))
     against = np.maximum(-np.diff(counts[: peak + 1]), 0).sum() + np.maximum(np.diff(counts[peak:]), 0).sum()
     return bool(is_uneven and against <= thresholds.SCALE_AGAINST * counts.sum())

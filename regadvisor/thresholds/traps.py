@@ -111,7 +111,7 @@ YEARS = (1500, 2200)
 FOR_MISSING_ROWS, FOR_MISSING_SHARE, FOR_MISSING_GAP = 3, 0.005, 2.0
 #: … of a known date such as 1900-01-01: this share of that.
 FOR_MISSING_DATE_GAP = 0.5
-#: A -1 is the only number below 0 of so many different ones, and met so many times as often as these are.
+#: … or it is the only number below 0 of so many different ones, and met so many times as often as these are.
 FOR_MISSING_LEVELS, FOR_MISSING_TIMES = 20, 3.0
 #: A 0 is so many standard deviations (of the middle half) below the median of the others, and the least of
 #: these is this share of it: of skewed prices or amounts of rain, it is not. Of more than this share of the
@@ -161,4 +161,6 @@ HIDDEN_OF_RANKS = 0.5
 #: Parts of the names of durations, in small letters.
 DURATION_PARTS = _words("time futime duration survival spell followup days weeks months years")
 #: Parts of the names of other times: of a day, or of visits that were counted.
-TIME_PARTS = _words("year quarter month week day doy date hour minute season age period visit wave occasion")
+TIME_PARTS = _words(
+    "year yr quarter month mnth week day doy date hour hr minute season age period visit wave occasion"
+)

@@ -119,7 +119,7 @@ def near_leaks(view: View, *, seed: int, told: Sequence[int]) -> tuple[Note, ...
         often = (codes == np.argmax(np.bincount(codes))).astype(np.float64)  # not closed yet, nothing spent
         # A measurement that has equal values only in copies of a row says nothing by them.
         is_measured = not (view.is_category[j] or view.is_whole[j])
-        share = own.as_number if is_measured else own.best
+        share = own.as_levels if view.is_category[j] else own.as_number if is_measured else own.best
         is_enough = share.max() >= (thresholds.NEAR_LEAK_MEASURED if is_measured else least)
         if view.is_date[j] or not is_enough:  # a trend over time is known
             share = shares(often, y).as_levels
@@ -171,11 +171,17 @@ def coded(view: View, *, told: Sequence[int]) -> tuple[Note, ...]:
     """Return a warning about whole numbers that say much more of the target as categories than as numbers.
 
     `told`: columns of the view that name sources of rows. What is the same for all rows of one, such as the
-    age of a patient, says what it does by that.
+    age of a patient, says what it does by that; so does the population of a city, beside its name.
     """
     is_candidate = view.is_whole & ~view.is_category & ~view.is_date & (view.n_levels >= 3)
     is_candidate &= view.n_levels <= len(view.rows) / thresholds.CODED_ROWS_PER_LEVEL
-    candidates = [j for j in view.varying.tolist() if is_candidate[j] and not _is_of_source(view, j, told)]
+    most = len(view.rows) / thresholds.CODED_ROWS_PER_LEVEL
+    kinds = [j for j in view.varying.tolist() if view.is_category[j] and view.n_levels[j] <= most]
+    candidates = [
+        j
+        for j in view.varying.tolist()
+        if is_candidate[j] and not any(_is_of_source(view, j, own) for own in (told, *([k] for k in kinds)))
+    ]
     if not 0 < len(candidates) <= _MOST_CODED:
         return ()
     y, left = _asked(view)[0], thresholds.CODED_NUMBER
@@ -204,7 +210,7 @@ def _coded_note(view: View, found: Sequence[tuple[int, float, float]]) -> Note:
     who = "they" if len(found) == 1 else f"those in {view.names([first])}"
     how = f"X[{shown(name)}].astype('category')" if isinstance(name, str) else "a data frame with a category"
     text = (
-        f"the numbers in {view.names([j for j, *_ in found])} look like codes: as categories {who} predict "
+        f"the numbers in {view.names([j for j, *_ in found])} may be codes: as categories {who} predict "
         f"{as_levels:.0%} of the variance of the target, as numbers {as_number:.0%}. If they name kinds of "
         f"things, pass {how}, or write a letter in front of each."
     )

@@ -56,7 +56,7 @@ def hidden_signal(
     do in one of 30,000. If ranks alone do not, their squares and products are asked as well. Where the
     caller's own steps make the features, they may be what loses the signal. If ridge regression predicts
     about as well from the values themselves, they hide nothing: the model that was asked about learned too
-    little. That is not said of a model with an intercept and log loss or squared error that a solver fits.
+    little. One with an intercept and log loss or squared error that a solver fits may need more rows.
     Rows in time are not looked at, for random folds know their future, nor are rows that count differently.
     Of copies one is looked at.
 
@@ -110,6 +110,9 @@ def hidden_signal(
     if is_missed and loss is not None:
         do = "It may need more rows, or a loss that suits the target better."
         return _unlearned(found, f"none by its own loss, {loss}", do)
+    if is_missed:
+        do = "It may need more rows: ask again with more time (budget=, effort=)."
+        return _unlearned(found, "none", do)
     text = (
         f"with ranks in place of the values, a quick linear model predicts {gain:.0%} of the target's "
         "variance. Extreme values hide that: take logarithms, clip them or use ranks, and ask again."

@@ -22,7 +22,7 @@ def identifiers(view: View) -> dict[int, NDArray[np.float64]]:
 
     A rank counts rows up as well, but goes with the target where the row order does not.
     """
-    if view.table.facts.n_features == 1:
+    if view.table.facts.n_features == 1 and not view.is_date.any():
         return {}
     is_whole, repeated = view.is_whole & ~view.is_category, thresholds.IDENTIFIER_REPEATED
     numbers = [j for j in view.varying if is_whole[j] and view.n_levels[j] >= (1 - repeated) * len(view.rows)]
@@ -109,9 +109,10 @@ def numbers_rows(column: NDArray[np.float64]) -> bool:
 
 
 def _dates_note(view: View, j: int, what: str) -> Note:
+    add = "add features, such as earlier values of the target, and " * (view.table.facts.n_features == 1)
     text = (
         f"Each row has its own {what} in {view.names([j])}. If later rows are to be predicted from earlier "
-        f"ones, {view.passed(j, 'time')}."
+        f"ones, {add}{view.passed(j, 'time')}."
     )
     return Note(code="dates-rows", text=text, is_warning=True)
 
@@ -141,7 +142,7 @@ def _note(view: View, found: list[int], *, is_sorted: bool) -> Note:
 def names_time(name: str | int, *, is_of_panel: bool) -> bool:
     """Return whether a name is that of a duration, which is no source; in a panel, of any time.
 
-    >>> [names_time(name, is_of_panel=True) for name in ("Time", "birthYear", "visit.no", "patient", 3)]
+    >>> [names_time(name, is_of_panel=True) for name in ("Time", "birthYear", "hr", "patient", 3)]
     [True, True, True, False, False]
     """
     times = thresholds.DURATION_PARTS

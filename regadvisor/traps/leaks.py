@@ -9,8 +9,8 @@ asked by least squares, with far more rows than columns: what is left is roundin
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
-from typing import TypeAlias
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -142,7 +142,7 @@ def _determines(x: NDArray[np.float64], y: NDArray[np.float64], view: View, j: i
     within = np.maximum.reduceat(y, starts) - np.minimum.reduceat(y, starts)
     if bool((within <= tolerance).all()):
         sizes = np.diff(np.r_[starts, len(x)])
-        is_levels = is_category or is_few or len(starts) <= thresholds.LEAK_LEVELS * len(x)
+        is_levels = is_few or len(starts) <= thresholds.LEAK_LEVELS * len(x)
         steps = np.diff(y)
         is_monotone = bool((steps >= -tolerance).all() or (steps <= tolerance).all())
         n_runs = 1 + int((np.abs(steps) > tolerance).sum())
@@ -279,7 +279,11 @@ def _together(
     is_tried, numbers = ~np.isin(origin, list(without)), np.setdiff1d(numbers, list(without))
     features, origin = features[:, is_tried], origin[is_tried]
     rounded = written_step(y) / 2
-    found = _as_sum(features, origin, y, rounded=rounded)
+    steps = {
+        j: written_step(view.values[:, j]) / max(float(view.values[:, j].std()), 1e-300) for j in numbers
+    }
+    halves = np.array([steps.get(j, 0.0) / 2 for j in origin])
+    found = _as_sum(features, origin, y, rounded=rounded, halves=halves)
     if found:
         return found, "sum"
     with np.errstate(invalid="ignore"):
@@ -288,18 +292,23 @@ def _together(
     if len(positive) < 2 or above.mean() < thresholds.LEAK_COMPLETE or (y < 0).any():
         return ()
     y, values = y[above], view.values[above][:, positive]
-    found = _as_sum(
-        standardised(np.log(values)), positive, np.log(y), rounded=rounded / float(np.quantile(y, 0.05))
-    )
+    features, rounded = standardised(np.log(values)), rounded / float(np.quantile(y, 0.05))
+    found = _as_sum(features, positive, np.log(y), rounded=rounded, halves=np.zeros(len(positive)))
     return (found, "product") if found else ()
 
 
 def _as_sum(
-    features: NDArray[np.float64], origin: NDArray[np.intp], y: NDArray[np.float64], *, rounded: float
+    features: NDArray[np.float64],
+    origin: NDArray[np.intp],
+    y: NDArray[np.float64],
+    *,
+    rounded: float,
+    halves: NDArray[np.float64],
 ) -> tuple[int, ...]:
     """Return the columns of which `y` is a weighted sum, up to rounding; () if it is none.
 
-    `rounded`: by how much its values are off, as far as they show it.
+    `rounded`: by how much its values are off, as far as they show it. `halves` (n_features,): the same of the
+    features.
     """
     target = standardised(y[:, None])[:, 0]
     n_rows, n_columns = features.shape
@@ -308,10 +317,12 @@ def _as_sum(
     off = rounded / max(float(y.std()), 1e-300)
     exact, off = thresholds.LEAK_RESIDUAL * _scale(target), off if off <= thresholds.LEAK_ROUNDED else 0.0
 
-    def most(n_weights: int) -> float:
+    def most(weights: NDArray[Any], at: Sequence[int]) -> float:
         """Return the most that a sum leaves: half a step, and three standard errors of its fitted weights."""
+        of_all = off + float(np.abs(weights) @ halves[at])
+        half = of_all if of_all <= thresholds.LEAK_ROUNDED else off
         # Rounding has a standard deviation of half a step over √3, and the fit √(weights / rows) of that.
-        return max(exact, off * (1.0 + math.sqrt(3.0 * (n_weights + 1) / n_rows)))
+        return max(exact, half * (1.0 + math.sqrt(3.0 * (len(at) + 1) / n_rows)))
 
     picked = _picked(features, target, most)
     if picked is not None:
@@ -319,9 +330,10 @@ def _as_sum(
     if n_rows < thresholds.LEAK_ROWS_PER_COLUMN * n_columns or n_columns > _MOST_TOGETHER:
         return ()
     weights, *_ = np.linalg.lstsq(features, target, rcond=1e-10)
-    if not _is_rounding(target - features @ weights, most(n_columns)):
+    left = most(weights, range(n_columns))
+    if not _is_rounding(target - features @ weights, left):
         return ()
-    is_telling = np.abs(weights) > max(thresholds.LEAK_RESIDUAL, max(exact, off) / 3)
+    is_telling = np.abs(weights) > max(thresholds.LEAK_RESIDUAL, left / 3)
     return tuple(sorted({int(origin[j]) for j in np.flatnonzero(is_telling)}))
 
 
@@ -349,11 +361,13 @@ def _scale(y: NDArray[np.float64]) -> float:
 
 
 def _picked(
-    features: NDArray[np.float64], target: NDArray[np.float64], most: Callable[[int], float]
+    features: NDArray[np.float64],
+    target: NDArray[np.float64],
+    most: Callable[[NDArray[Any], Sequence[int]], float],
 ) -> list[int] | None:
     """Return the few columns whose sum the target is, picked one by one (orthogonal matching pursuit).
 
-    `most`: what the sum of so many columns may leave.
+    `most`: what the sum of columns with such weights may leave.
     """
     chosen: list[int] = []
     left = target
@@ -364,9 +378,10 @@ def _picked(
         chosen.append(int(np.argmax(gains)))
         weights, *_ = np.linalg.lstsq(features[:, chosen], target, rcond=1e-12)
         left = target - features[:, chosen] @ weights
-        if _is_rounding(left, most(len(chosen))):
-            size = np.abs(weights)
-            return [j for j, own in zip(chosen, size, strict=True) if own > thresholds.LEAK_RESIDUAL]
+        allowed = most(weights, chosen)
+        if _is_rounding(left, allowed):
+            least = max(thresholds.LEAK_RESIDUAL, allowed / 3)
+            return [j for j, own in zip(chosen, np.abs(weights), strict=True) if own > least]
     return None
 
 

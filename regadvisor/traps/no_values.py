@@ -13,7 +13,7 @@ from regadvisor.words import counted, level_text
 #: Numbers that people write for a missing value, and what programs and formats put there.
 _NUMBERS = frozenset(
     [-9.0, -999.25, 32767.0, -32768.0, 2.0**31 - 1, -(2.0**31), 1e20, -1e20]
-    + [sign * float("9" * digits) for sign in (1, -1) for digits in range(2, 8)]
+    + [sign * float("9" * digits) for sign in (1, -1) for digits in range(2, 10)]
 )
 #: The first and last days of calendars and programs, by their microseconds since 1970.
 _DAYS = "0001-01-01 1753-01-01 1800-01-01 1899-12-30 1899-12-31 1900-01-01 1901-01-01 1970-01-01 2099-12-31"
@@ -30,7 +30,7 @@ def for_missing(view: View) -> tuple[tuple[Note, ...], tuple[int, ...], bool]:
     whether the target has one.
 
     Such a value is met often, at one end of its column, and much farther from all other values than these
-    are from one another. It is a known number or date, one below 0, the only one below 0, a 0 far below the rest, or a
+    are from one another. It is a known number or date, the only number below 0, a 0 far below the rest, or a
     9 behind answers from 1 to 5.
     """
     found: dict[int, tuple[str, float]] = {}
@@ -71,7 +71,7 @@ def _alone_at_an_end(ordered: NDArray[np.float64], *, is_date: bool = False) -> 
         span = float(others[-1] - others[0])
         if is_date and value in _DATES and gap >= thresholds.FOR_MISSING_DATE_GAP * span:
             return _DATES[value], n / len(values)
-        is_known = (value in _NUMBERS or value < 0) and gap >= thresholds.FOR_MISSING_GAP * span
+        is_known = value in _NUMBERS and gap >= thresholds.FOR_MISSING_GAP * span
         if not is_date and (is_known or _is_out_of_place(value, n, others)):
             return level_text(value), n / len(values)
     return None
