@@ -171,7 +171,7 @@ def test_a_model_that_a_solver_fits_is_not_told_to_train_longer():
     for X in (features, kinds):
         note = hidden_signal(make_table(X, y), seed=0, is_solved=True)[0]
         assert note.code == UNLEARNED_SIGNAL
-        assert note.text.endswith("none. It may need more rows: ask again with more time (budget=, effort=).")
+        assert note.text.endswith("none. It may need more rows, or more time.")
 
 
 def test_a_network_that_was_trained_too_briefly_is_told_so():

@@ -86,6 +86,7 @@ def test_such_numbers_are_not_called_extreme_values_as_well():
         np.where(np.arange(N) % 4, R.normal(60, 8, size=N), 0.0),  # a quarter were not asked
         np.r_[np.full(4, -1), R.integers(0, 100, size=N - 4)],  # below 0 now and then
         np.r_[np.full(9, 9), R.integers(1, 8, size=N - 9)],  # marks from 1 to 9
+        np.where(np.arange(N) % 9, R.gamma(2, 1, size=N), -0.3834),  # no atoms of a kind, standardised
         R.poisson(1, size=N),
     ],
     ids=lambda column: f"{column[0]}, {column[1]}",

@@ -9,7 +9,7 @@ import re
 import warnings
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import count
+from itertools import count, takewhile
 from typing import Any
 
 import pandas as pd
@@ -38,8 +38,6 @@ _CODE = re.compile(r"\s*0\d+\s*")
 _PLAIN_COMMA = re.compile(r"-?(?:0|[1-9]\d*)(?:,\d+)?")
 #: The line above the header by which Excel is told the separator.
 _SAID = re.compile(r'\s*"?sep=(.)"?\s*', re.IGNORECASE)
-#: Lines above the header that say what the table is.
-_COMMENTS = re.compile(r"(?:[\r\n]*#[^\r\n]*[\r\n]+)*")
 
 
 def parse_csv(content: bytes, name: str) -> Parsed:
@@ -53,9 +51,6 @@ def parse_csv(content: bytes, name: str) -> Parsed:
     text, _, notes = _decoded(content, name)
     form = _form(text, name)
     separator, header, is_comma = form.separator, form.header, form.has_decimal_comma
-    if form.renamed:
-        got = f"column names that an earlier column has got a number: {listed(form.renamed)}."
-        notes += (Note(code="renamed-columns", text=got),)
     rows = io.StringIO(text)
     for _ in range(form.n_above):
         rows.readline()
@@ -102,8 +97,6 @@ class CsvForm:
     header: list[str]
     separator: str
     has_decimal_comma: bool
-    #: Names that had to be changed, as an earlier column has them.
-    renamed: tuple[str, ...] = ()
     #: Columns of numbers with leading zeros, which are codes and stay text.
     codes: tuple[str, ...] = ()
     encoding: str = "utf-8-sig"
@@ -127,9 +120,8 @@ def csv_form(head: bytes, name: str) -> CsvForm:
 
 
 def _form(text: str, name: str) -> CsvForm:
-    above = _comments(text)
-    text = text[len(above) :]
-    lines = _first_lines(text)
+    above = _above_header(text)
+    lines = _first_lines(text[len(above) :])
     said = _SAID.fullmatch(lines[0]) if lines else None
     if said:
         lines = lines[1:]
@@ -146,15 +138,12 @@ def _form(text: str, name: str) -> CsvForm:
         raise DataError(f"{name} must be a table of fields, got {error}; check its first lines") from error
     _check_header(written, name)
     header: list[str] = []
-    for each in written:
-        copies = (f"{each}.{number}" for number in count(1))
-        is_new = each not in header
-        header.append(each if is_new else next(copy for copy in copies if copy not in [*written, *header]))
-    blank = text[: len(text) - len(text.lstrip("\r\n"))]
-    n_above = above.count("\n") + blank.count("\n") + (said is not None)
+    for each in written:  # as pandas does
+        others = (other for k in count(1) if (other := f"{each}.{k}") not in [*written, *header])
+        header.append(next(others) if each in header else each)
+    n_above = above.count("\n") + (said is not None)
     return CsvForm(
         header=header,
-        renamed=tuple(new for new, old in zip(header, written, strict=True) if new != old),
         separator=separator,
         has_decimal_comma=is_comma,
         codes=tuple(
@@ -170,16 +159,13 @@ def _fields(lines: list[str], separator: str) -> list[list[str]]:
     return [row for row in csv.reader(lines, delimiter=separator, skipinitialspace=True) if row]
 
 
-def _comments(text: str) -> str:
-    """Return the lines above the header that begin with "#"; the header may begin with it, too."""
-    found = _COMMENTS.match(text)
-    above = found[0] if found else ""
-    below = _first_lines(text[len(above) :])
-    if above and below:
-        last = above.splitlines()[-1]
-        of_last, of_next = (len(row) for row in _fields([last, below[0]], _separator(below)))
-        return above if of_last != of_next else above[: above.rindex(last)]
-    return ""
+def _above_header(text: str) -> str:
+    """Return the first lines that are empty or begin with "#"; the header may begin with it, too."""
+    above = "".join(takewhile(lambda line: line[0] in "#\r\n", io.StringIO(text, newline="")))
+    below, last = _first_lines(text[len(above) :]), above.rstrip("\r\n").rpartition("\n")[2]
+    rows = _fields([last, below[0]], _separator(below)) if below else []
+    is_header = len(rows) == 2 and len(rows[0]) == len(rows[1])
+    return above[: above.rindex(last)] if is_header else above
 
 
 def _names(first: list[str], rows: list[list[str]]) -> list[str]:
@@ -193,9 +179,8 @@ def _names(first: list[str], rows: list[list[str]]) -> list[str]:
             len(set(of_rows)) == len(of_rows) and not any(map(_is_number, of_rows))
         ):
             names = ["", *names]
-    numbered = [f"Unnamed: {j}" for j in range(len(names))]
-    numbered = [each + ".1" * (each in names) for each in numbered]  # saved twice
-    return [each or own for each, own in zip(names, numbered, strict=True)]
+    again = {f"Unnamed: {j}": f"Unnamed: {j}.1" for j in range(len(names)) if f"Unnamed: {j}" in names}
+    return [each or again.get(f"Unnamed: {j}", f"Unnamed: {j}") for j, each in enumerate(names)]
 
 
 def _are_consecutive(texts: list[str]) -> bool:

@@ -137,10 +137,9 @@ def near_leaks(view: View, *, seed: int, told: Sequence[int]) -> tuple[Note, ...
     enough = thresholds.LEAK_OTHERS_LEAVE if is_classification else thresholds.NEAR_LEAK_OTHERS_LEAVE
     if left is not None and left < enough:
         return ()
-    each_class = "a class" if len(found) > 1 else f"class {names[target]}"
-    what = each_class if view.table.n_classes > 2 else "the target"
+    of_class = "a class" if len(found) > 1 else f"class {names[target]}"
     lowest = min(float(own.max()) for own in found.values())
-    return (_near_note(view, list(found), share=lowest, left=left, what=what),)
+    return (_near_note(view, list(found), share=lowest, left=left, of_class=of_class),)
 
 
 def _hopeful(view: View, y: NDArray[np.float64], least: float) -> NDArray[np.intp]:
@@ -152,10 +151,11 @@ def _hopeful(view: View, y: NDArray[np.float64], least: float) -> NDArray[np.int
     return np.asarray(view.varying[(1.0 - off).max(axis=1) >= least])
 
 
-def _near_note(view: View, found: Sequence[int], *, share: float, left: float | None, what: str) -> Note:
+def _near_note(view: View, found: Sequence[int], *, share: float, left: float | None, of_class: str) -> Note:
     alone, them, are = (
         ("alone predicts", "it", "it is") if len(found) == 1 else ("each predict", "them", "they are")
     )
+    what = of_class if view.table.n_classes > 2 else "the target"
     others = "" if left is None else f", all other columns together {max(1.0 - left, 0.0):.0%}"
     text = (
         f"{view.names(found)} {alone} {min(share, 0.99):.0%} of the variance of {what}{others}: a leak? "
@@ -174,14 +174,9 @@ def coded(view: View, *, told: Sequence[int]) -> tuple[Note, ...]:
     age of a patient, says what it does by that; so does the population of a city, beside its name.
     """
     is_candidate = view.is_whole & ~view.is_category & ~view.is_date & (view.n_levels >= 3)
-    is_candidate &= view.n_levels <= len(view.rows) / thresholds.CODED_ROWS_PER_LEVEL
-    most = len(view.rows) / thresholds.CODED_ROWS_PER_LEVEL
-    kinds = [j for j in view.varying.tolist() if view.is_category[j] and view.n_levels[j] <= most]
-    candidates = [
-        j
-        for j in view.varying.tolist()
-        if is_candidate[j] and not any(_is_of_source(view, j, own) for own in (told, *([k] for k in kinds)))
-    ]
+    is_candidate &= (is_few := view.n_levels <= len(view.rows) / thresholds.CODED_ROWS_PER_LEVEL)
+    known = [told, *([j] for j in np.flatnonzero(is_few & view.is_category).tolist())]
+    candidates = [j for j in view.varying.tolist() if is_candidate[j] and not _is_of(view, j, known)]
     if not 0 < len(candidates) <= _MOST_CODED:
         return ()
     y, left = _asked(view)[0], thresholds.CODED_NUMBER
@@ -198,10 +193,10 @@ def coded(view: View, *, told: Sequence[int]) -> tuple[Note, ...]:
     return (_coded_note(view, found),) if found else ()
 
 
-def _is_of_source(view: View, j: int, told: Sequence[int]) -> bool:
-    """Whether a column has the same value in all rows of a source."""
-    both = view.values[:, [*told, j]]
-    return bool(told) and len(np.unique(both, axis=0)) == len(np.unique(both[:, :-1], axis=0))
+def _is_of(view: View, j: int, known: Sequence[Sequence[int]]) -> bool:
+    """Whether a column has the same value in all rows with the same values of some columns."""
+    both = [view.values[:, [*own, j]] for own in known if own]
+    return any(len(np.unique(own, axis=0)) == len(np.unique(own[:, :-1], axis=0)) for own in both)
 
 
 def _coded_note(view: View, found: Sequence[tuple[int, float, float]]) -> Note:

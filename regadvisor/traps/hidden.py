@@ -107,12 +107,13 @@ def hidden_signal(
         return _unlearned(found, "none", do)
     if is_missed and not is_solved:
         return _unlearned(found, "none", _TRAIN_LONGER)
-    if is_missed and loss is not None:
-        do = "It may need more rows, or a loss that suits the target better."
-        return _unlearned(found, f"none by its own loss, {loss}", do)
     if is_missed:
-        do = "It may need more rows: ask again with more time (budget=, effort=)."
-        return _unlearned(found, "none", do)
+        by, do = (
+            (" by its own loss, " + loss, "a loss that suits the target better")
+            if loss
+            else ("", "more time")
+        )
+        return _unlearned(found, f"none{by}", f"It may need more rows, or {do}.")
     text = (
         f"with ranks in place of the values, a quick linear model predicts {gain:.0%} of the target's "
         "variance. Extreme values hide that: take logarithms, clip them or use ranks, and ask again."

@@ -279,11 +279,8 @@ def _together(
     is_tried, numbers = ~np.isin(origin, list(without)), np.setdiff1d(numbers, list(without))
     features, origin = features[:, is_tried], origin[is_tried]
     rounded = written_step(y) / 2
-    steps = {
-        j: written_step(view.values[:, j]) / max(float(view.values[:, j].std()), 1e-300) for j in numbers
-    }
-    halves = np.array([steps.get(j, 0.0) / 2 for j in origin])
-    found = _as_sum(features, origin, y, rounded=rounded, halves=halves)
+    halves = {j: written_step(own := view.values[:, j]) / (2 * max(own.std(), 1e-300)) for j in numbers}
+    found = _as_sum(features, origin, y, rounded=rounded, halves=[halves.get(j, 0.0) for j in origin])
     if found:
         return found, "sum"
     with np.errstate(invalid="ignore"):
@@ -293,7 +290,7 @@ def _together(
         return ()
     y, values = y[above], view.values[above][:, positive]
     features, rounded = standardised(np.log(values)), rounded / float(np.quantile(y, 0.05))
-    found = _as_sum(features, positive, np.log(y), rounded=rounded, halves=np.zeros(len(positive)))
+    found = _as_sum(features, positive, np.log(y), rounded=rounded, halves=[0.0] * len(positive))
     return (found, "product") if found else ()
 
 
@@ -303,7 +300,7 @@ def _as_sum(
     y: NDArray[np.float64],
     *,
     rounded: float,
-    halves: NDArray[np.float64],
+    halves: Sequence[float],
 ) -> tuple[int, ...]:
     """Return the columns of which `y` is a weighted sum, up to rounding; () if it is none.
 
@@ -319,7 +316,7 @@ def _as_sum(
 
     def most(weights: NDArray[Any], at: Sequence[int]) -> float:
         """Return the most that a sum leaves: half a step, and three standard errors of its fitted weights."""
-        of_all = off + float(np.abs(weights) @ halves[at])
+        of_all = off + float(np.abs(weights) @ np.asarray(halves)[at])
         half = of_all if of_all <= thresholds.LEAK_ROUNDED else off
         # Rounding has a standard deviation of half a step over √3, and the fit √(weights / rows) of that.
         return max(exact, half * (1.0 + math.sqrt(3.0 * (len(at) + 1) / n_rows)))
@@ -330,10 +327,10 @@ def _as_sum(
     if n_rows < thresholds.LEAK_ROWS_PER_COLUMN * n_columns or n_columns > _MOST_TOGETHER:
         return ()
     weights, *_ = np.linalg.lstsq(features, target, rcond=1e-10)
-    left = most(weights, range(n_columns))
-    if not _is_rounding(target - features @ weights, left):
+    left = target - features @ weights
+    if not _is_rounding(left, most(weights, range(n_columns))):
         return ()
-    is_telling = np.abs(weights) > max(thresholds.LEAK_RESIDUAL, left / 3)
+    is_telling = np.abs(weights) > max(thresholds.LEAK_RESIDUAL, left.std())
     return tuple(sorted({int(origin[j]) for j in np.flatnonzero(is_telling)}))
 
 
@@ -378,10 +375,9 @@ def _picked(
         chosen.append(int(np.argmax(gains)))
         weights, *_ = np.linalg.lstsq(features[:, chosen], target, rcond=1e-12)
         left = target - features[:, chosen] @ weights
-        allowed = most(weights, chosen)
-        if _is_rounding(left, allowed):
-            least = max(thresholds.LEAK_RESIDUAL, allowed / 3)
-            return [j for j, own in zip(chosen, np.abs(weights), strict=True) if own > least]
+        if _is_rounding(left, most(weights, chosen)):
+            is_telling = np.abs(weights) > max(thresholds.LEAK_RESIDUAL, left.std())
+            return [j for j, own in zip(chosen, is_telling, strict=True) if own]
     return None
 
 

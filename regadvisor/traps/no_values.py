@@ -96,8 +96,8 @@ def _is_out_of_place(value: float, n: int, others: NDArray[np.float64]) -> bool:
         return bool(are_answers and value - levels[-1] >= thresholds.FOR_MISSING_ANSWERS_GAP)
     if len(levels) < thresholds.FOR_MISSING_LEVELS or levels[0] < 0:
         return False
-    if value < 0:
-        return n >= thresholds.FOR_MISSING_TIMES * len(others) / len(levels)
+    if value < 0:  # features that were standardised have no whole number there
+        return value % 1 == 0 and n >= thresholds.FOR_MISSING_TIMES * len(others) / len(levels)
     if n > thresholds.FOR_MISSING_ZERO_MOST * (n + len(others)):
         return False
     low, middle, high = np.quantile(others, [0.25, 0.5, 0.75])
