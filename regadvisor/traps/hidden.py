@@ -108,11 +108,8 @@ def hidden_signal(
     if is_missed and not is_solved:
         return _unlearned(found, "none", _TRAIN_LONGER)
     if is_missed:
-        by, do = (
-            (" by its own loss, " + loss, "a loss that suits the target better")
-            if loss
-            else ("", "more time")
-        )
+        do = "a loss that suits the target better" if loss else "more time"
+        by = f" by its own loss, {loss}" if loss else ""
         return _unlearned(found, f"none{by}", f"It may need more rows, or {do}.")
     text = (
         f"with ranks in place of the values, a quick linear model predicts {gain:.0%} of the target's "
