@@ -530,6 +530,29 @@ def test_what_no_layout_makes_fit_is_said_of_the_likeliest_one() -> None:
         family.prepare(table, make_folds(table, folds=2).folds, seed=0)
 
 
+class Products(nn.Module):
+    """As tutorials on recommendations have it: a number of a user and of an item."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.users, self.items = nn.Embedding(5, 3), nn.Embedding(7, 3)
+
+    def forward(self, user: Tensor, item: Tensor) -> Tensor:
+        return (self.users(user) * self.items(item)).sum(1)
+
+
+def test_numbers_of_users_and_items_are_two_inputs() -> None:
+    user, item = (np.random.default_rng(0).integers(0, n, 120) for n in (5, 7))
+    y = 0.3 * user - 0.1 * item
+    rows = TensorDataset(*map(torch.as_tensor, (user, item, y)))
+    for given in (((user, item), y), (rows, None), (DataLoader(rows, batch_size=40), None)):
+        advice = advise(
+            *given, model=Products, recipe=FEW_EPOCHS, sample=60, effort="quick", folds=2, task="regression"
+        )
+        assert advice.record.training is not None
+        assert (advice.record.training.layout, advice.record.data.n_rows) == ("inputs", 120)
+
+
 @pytest.mark.parametrize("in_order", [True, False])
 def test_an_array_of_one_axis_is_a_number_for_each_row(in_order: bool) -> None:
     X, y = padded()

@@ -104,10 +104,18 @@ def test_what_cannot_be_set_is_named(part: nn.Module, words: str) -> None:
         with_dropout(nn.Sequential(part), 0.5)
 
 
-def test_nothing_is_said_of_layers_whatever_they_are_called() -> None:
+class Delegating(nn.Sequential):
+    def __init__(self, other: Any = None) -> None:
+        super().__init__(nn.Dropout() if other is None else other.conv_dropout())
+
+    made_by = __init__  # as decorators keep the one that they replace
+
+
+@pytest.mark.parametrize("part", [Layers, Delegating])
+def test_nothing_is_said_of_layers_whatever_they_are_called(part: Any) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert with_dropout(Layers(), 0.3).dropout_in.p == 0.3
+        assert {layer.p for layer in with_dropout(part(), 0.3).children()} == {0.3}
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")

@@ -174,8 +174,8 @@ def as_inputs(X: Any) -> dict[str, Any] | tuple[Any, ...] | None:
     ):
         return X
     parts: tuple[Any, ...] = X if isinstance(X, tuple) else ()
-    axes = [len(getattr(each, "shape", ())) for each in parts]
-    return parts if 1 < len(axes) <= MOST_INPUTS and min(axes) > 0 and max(axes) > 1 else None
+    are_arrays = all(getattr(each, "shape", ()) for each in parts)
+    return parts if 1 < len(parts) <= MOST_INPUTS and are_arrays else None
 
 
 def _joined(X: dict[str, Any] | tuple[Any, ...]) -> Container:

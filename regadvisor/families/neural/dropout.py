@@ -125,8 +125,8 @@ def _named_in_code(part: nn.Module) -> Iterator[str]:
     for kind in type(part).__mro__:
         if kind.__module__.startswith(("torch.", "builtins")):
             continue
-        for key, method in vars(kind).items():
-            if isinstance(method, FunctionType) and key != "__init__":
+        for method in vars(kind).values():
+            if isinstance(method, FunctionType) and method.__code__.co_name != "__init__":
                 yield from method.__code__.co_names
                 # Of torch's attention, the rate is an argument.
                 keywords = [const for const in method.__code__.co_consts if isinstance(const, tuple)]

@@ -204,8 +204,7 @@ def _own_constant_losses(
     given = None if weight is None else torch.as_tensor(weight, dtype=torch.float32)
     outputs = constant_outputs(loss, train, start, weight=given)
     if shares is not None and float(mean_loss(loss, outputs.expand_as(train), train, given)) < 0:
-        # A loss of logarithms of probabilities (NLLLoss) has no best constant among other numbers.
-        outputs = start
+        outputs = start  # NLLLoss has no best constant but among logarithms of probabilities
     losses: NDArray[np.float32] = row_losses(
         outputs.expand(1, len(test), -1), test, is_classification=False, own=loss
     )[0]

@@ -76,7 +76,7 @@ class Feed:
         if self._used >= len(self.places):
             raise ParameterError(
                 f"module must call its dropout layers equally often in every pass, got more than the "
-                f"{len(self.places)} calls of the first one; call them unconditionally"
+                f"{len(self.places)} calls of the first one; call them unconditionally, without checkpoint()"
             )
         place, mask = self.places[self._used], self._masks[self._used]
         self._used += 1

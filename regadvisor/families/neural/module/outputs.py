@@ -83,7 +83,8 @@ def rows_of(returned: Any, n_rows: int, n_outputs: int, output: Output = None) -
         raise ParameterError(
             f"model must return a tensor of shape (rows, {n_outputs}), or (rows, heads, {n_outputs}), got "
             f"{tuple(outputs.shape)} for {n_rows} rows"
-            "; take it out by Recipe(output=...), as lambda returned: returned[-1]"
+            "; take it out by Recipe(output=...), as lambda returned: returned[-1]. A module of tokens with "
+            "the steps first needs forward(x) to begin with x = x.T"
         )
     return outputs.flatten(0, 1) if outputs.ndim == 3 else outputs
 

@@ -172,7 +172,7 @@ class _Pass:
         self.module = set_mode(copied(module), is_training=is_training)
         feed_of(self.module).start(None)
         arguments = source.arguments(x)
-        first = next(iter(arguments[0]), x)
+        first = next((each for each in arguments[0] if each.ndim > 1), x)
         self.recorder = Recorder(self.module, first)
         if look is not None:
             look(self.module, first)
