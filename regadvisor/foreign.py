@@ -31,6 +31,7 @@ _STEPS = "its C is the length of a step, no penalty; the nearest is SGD{task} wi
 _NO_TARGET = "it has no target to predict"
 _COMPONENTS = "its strength is a number of components; the nearest is Ridge"
 _INSIDE = "pass the estimator inside it: {inner}"
+_BOOSTED = f"its members get rows of other weights: {_INSIDE}, and put advice.build()[-1] into it"
 #: The same for scikit-learn, by module, or by the name of a class, which counts more. ``{inner}``: what is
 #: inside the estimator.
 _NOT_WEIGHTS = {
@@ -55,11 +56,12 @@ _NAMED = {
     **dict.fromkeys(
         (
             *("LinearSVC", "LinearSVR", "OneVsRestClassifier", "MultiOutputRegressor", "RegressorChain"),
-            *("MultiOutputClassifier", "ClassifierChain"),
+            *("MultiOutputClassifier", "ClassifierChain", "BaggingClassifier", "BaggingRegressor"),
         ),
         None,
     ),
-    **{f"{kind}{task}": _MEMBERS for kind in ("Voting", "Stacking", "Bagging") for task in _TASKS},
+    **{f"{kind}{task}": _MEMBERS for kind in ("Voting", "Stacking") for task in _TASKS},
+    **{f"AdaBoost{task}": _BOOSTED for task in _TASKS},
     "Lars": "its strength is a number of features; the nearest is Lasso",
     "OrthogonalMatchingPursuit": "its strength is a number of features; the nearest is Lasso",
     "BayesianRidge": "it finds its strength by itself; the nearest is Ridge",
@@ -110,8 +112,12 @@ def check_ours(model: Any) -> None:
     why = None if theirs is None else _why_not(theirs)
     if theirs is not None and getattr(model, "kernel", None) == "linear":
         why = _LINEAR_KERNEL.get(theirs.__name__, why)
+    inner = _inner(model)
+    if theirs is not None and theirs.__name__.startswith(("AdaBoost", "Bagging")):
+        why = TREES if inner is None or is_of(inner, "sklearn.tree") else why
     if why is not None:
-        why = why.format(inner=_inner(model), epsilon=getattr(model, "epsilon", None))
+        text = "model=LogisticRegression() or model=Ridge()" if inner is None else f"model={inner!r}"
+        why = why.format(inner=text, epsilon=getattr(model, "epsilon", None))
         raise ParameterError(f"model must be a linear model or a network, got {own.__name__}; {why}")
     if isinstance(model, type) and hasattr(model, "get_params"):
         name = model.__name__
@@ -124,8 +130,7 @@ def _why_not(own: type) -> str | None:
     return _NAMED[name] if name in _NAMED else _NOT_WEIGHTS.get(package)
 
 
-def _inner(model: Any) -> str:
-    """Return the estimator inside another as an argument."""
+def _inner(model: Any) -> Any:
+    """Return the estimator inside another; None: there is none."""
     inside = (getattr(model, name, None) for name in ("estimator", "regressor", "classifier"))
-    found = next((each for each in inside if hasattr(each, "get_params")), None)
-    return "model=LogisticRegression() or model=Ridge()" if found is None else f"model={found!r}"
+    return next((each for each in inside if hasattr(each, "get_params")), None)

@@ -10,6 +10,7 @@ import pytest
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor
+from sklearn.ensemble import BaggingClassifier, BaggingRegressor
 from sklearn.linear_model import (
     ElasticNet,
     ElasticNetCV,
@@ -92,6 +93,7 @@ CLASSIFIERS = [
     OneVsRestClassifier(LogisticRegression()),
     OneVsRestClassifier(LinearSVC()),
     CalibratedClassifierCV(),
+    BaggingClassifier(LogisticRegression(), n_estimators=2, max_samples=0.5, random_state=0),
     CalibratedClassifierCV(LogisticRegression(), ensemble=False),
     FixedThresholdClassifier(LogisticRegression(), threshold=0.3),
     TunedThresholdClassifierCV(LogisticRegression(), cv=2, thresholds=5),
@@ -120,6 +122,7 @@ REGRESSORS = [
     ElasticNetCV(l1_ratio=[0.1, 0.9]),
     LassoLarsIC(),
     RandomizedSearchCV(make_pipeline(MinMaxScaler(), Ridge()), {"ridge__alpha": [1.0]}),
+    BaggingRegressor(make_pipeline(StandardScaler(), Lasso()), n_estimators=2, random_state=0),
     TransformedTargetRegressor(),
     TransformedTargetRegressor(Lasso(), transformer=StandardScaler()),
     TransformedTargetRegressor(Ridge(), func=np.log1p, inverse_func=np.expm1),

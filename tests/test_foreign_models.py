@@ -10,7 +10,13 @@ import pytest
 from sklearn.cluster import KMeans
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.cross_decomposition import CCA
-from sklearn.ensemble import BaggingRegressor, HistGradientBoostingRegressor, RandomForestRegressor
+from sklearn.ensemble import (
+    AdaBoostRegressor,
+    BaggingRegressor,
+    HistGradientBoostingRegressor,
+    RandomForestRegressor,
+    VotingRegressor,
+)
 from sklearn.linear_model import BayesianRidge, LogisticRegression, RANSACRegressor, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsRegressor
@@ -225,7 +231,10 @@ class Plain:
         (GridSearchCV(SVR(), {}), "got SVR; .*kernels"),
         (RANSACRegressor(), "no penalty of weights; the nearest is HuberRegressor"),
         (TransformedTargetRegressor(SVR()), "got SVR; .*kernels"),
-        (BaggingRegressor(Ridge()), "ask for each of its members"),
+        (VotingRegressor([("own", Ridge())]), "ask for each of its members"),
+        (AdaBoostRegressor(Ridge()), r"pass the estimator inside it: model=Ridge\(\), and put advice.build"),
+        (AdaBoostRegressor(), "no weights that L1 or L2 could shrink"),
+        (make_pipeline(StandardScaler(), BaggingRegressor()), "no weights that L1 or L2 could shrink"),
         (StandardScaler(), "an estimator that predicts, .*got StandardScaler"),
         (GridSearchCV(Ridge, {}), "got the class Ridge; make one"),
         (make_pipeline(StandardScaler(), Ridge), "got the class Ridge; make one"),

@@ -11,6 +11,7 @@ import torch
 from minimiser import minimiser
 from sklearn.datasets import make_classification, make_regression
 from sklearn.linear_model import ElasticNet, LogisticRegression, Ridge
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
@@ -42,7 +43,8 @@ def test_estimators_get_the_strengths() -> None:
     np.testing.assert_allclose(model[-1].coef_, sd * w, atol=1e-4)
     assert given[-1].alpha == 1.0
     w, _ = minimiser(FEATURES, CODES, l1=0.0, l2=0.2, is_logistic=True)
-    model = Regularizer(l2=0.2).apply(LogisticRegression(tol=1e-10), n_rows=200).fit(FEATURES, CODES)
+    search = GridSearchCV(LogisticRegression(tol=1e-10), {"C": [1, 10]})  # ends in what is searched
+    model = Regularizer(l2=0.2).apply(search, n_rows=200).fit(FEATURES, CODES)
     np.testing.assert_allclose(model.coef_[0], w, atol=1e-5)
 
 

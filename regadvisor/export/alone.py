@@ -87,7 +87,7 @@ def _estimator(target: Any, regularizer: Regularizer, *, n_rows: float | None, t
     """Return a copy of an estimator, or of the last step of a pipeline, with the strengths."""
     from regadvisor.families.estimator.parts import cut, with_last
     from regadvisor.families.estimator.rules import Strengths
-    from regadvisor.families.estimator.table import configured
+    from regadvisor.families.estimator.table import configured, without_search
 
     if n_rows is None:
         raise ParameterError(
@@ -102,6 +102,7 @@ def _estimator(target: Any, regularizer: Regularizer, *, n_rows: float | None, t
     strengths = {"l1": 0.0, "l2": 0.0, "dropout": 0.0, **regularizer.strengths()}
     if strengths["dropout"]:
         raise ParameterError(f"target must be a network for dropout, got {type(target).__name__}")
+    target = without_search(target)
     own = Strengths(l1=strengths["l1"], l2=strengths["l2"], n_rows=n_rows, sd_y=target_sd)
     return with_last(target, configured(cut(target)[1], own))
 

@@ -69,6 +69,7 @@ def configured(estimator: BaseEstimator, strengths: Strengths) -> BaseEstimator:
         return own.set_params(**{wrapper.inner: configured(getattr(own, wrapper.inner), inside)})
     row = row_of(own)
     if row is None:
+        check_ours(own)
         raise ParameterError(
             f"target must be one of {', '.join(ESTIMATORS)} to be configured, alone or as the last step of a "
             f"pipeline, got {type(own).__name__}; use advice.build() for a model of regadvisor's own"
@@ -236,6 +237,10 @@ def _share_of_calibrated(wrapper: Any) -> float:
     return 1.0 if wrapper.ensemble is False else 1.0 - 1.0 / n_folds
 
 
+def _share_of_bagged(wrapper: Any) -> float:
+    return wrapper.max_samples if isinstance(wrapper.max_samples, float) else 1.0
+
+
 #: Wrappers whose estimator inside is asked about. They are trained whole.
 WRAPPERS: dict[str, Wrapper] = {
     "OneVsRestClassifier": Wrapper(),
@@ -244,6 +249,8 @@ WRAPPERS: dict[str, Wrapper] = {
     "MultiOutputClassifier": Wrapper(),
     "ClassifierChain": Wrapper(),
     "CalibratedClassifierCV": Wrapper(share=_share_of_calibrated),
+    "BaggingClassifier": Wrapper(share=_share_of_bagged),
+    "BaggingRegressor": Wrapper(share=_share_of_bagged),
     "TunedThresholdClassifierCV": Wrapper(),
     "FixedThresholdClassifier": Wrapper(),
     "TransformedTargetRegressor": Wrapper(inner="regressor"),
@@ -287,6 +294,8 @@ def without_search(estimator: BaseEstimator) -> BaseEstimator:
     wrapper = wrapper_of(own)
     if wrapper is not None:
         inner = getattr(own, wrapper.inner)
+        if inner is None:
+            check_ours(own)  # trees, perhaps
         inner = _INSIDE[theirs(own)]() if inner is None else without_search(inner)
         return own.set_params(**{wrapper.inner: inner})
     base = {"LassoLarsIC": "LassoLars"}.get(name, name.removesuffix("CV"))
