@@ -303,7 +303,7 @@ def test_several_labels_are_judged_by_the_loss_that_is_trained() -> None:
     fit, call = SkorchFit(given, facts), Call(regularizer=Regularizer(), X=X, y=labels, weight=None, seed=0)
     trained = fit(call.regularizer, X, labels.astype(np.float32), 0)
     mine = trained.judged(X)
-    np.testing.assert_allclose(trained.predict_proba(X), expit(mine))
+    np.testing.assert_allclose(trained.predict(X), expit(mine))
     own = net_with_regularizer(given, Regularizer())
     with own_randomness(0):
         own.fit(X, labels.astype(np.float32))

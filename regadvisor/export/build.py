@@ -12,9 +12,10 @@ from sklearn.multioutput import MultiOutputClassifier
 
 from regadvisor.errors import ParameterError
 from regadvisor.export.applied import built
-from regadvisor.families.fitted.estimator import FittedClassifier, FittedLabels, FittedRegressor
+from regadvisor.families.fitted.estimator import FittedClassifier, FittedRegressor
 from regadvisor.families.fitted.function import FitFunction
 from regadvisor.families.fitted.own_library import own_function
+from regadvisor.families.labels import LabelClassifier
 from regadvisor.families.linear.build import build_linear
 from regadvisor.families.pipeline import AdvisedPipeline
 from regadvisor.records import DataFacts, Training
@@ -75,9 +76,8 @@ def _build_fitted(
             f"{type(function).__name__}: an advice file does not hold it; call advice.build(module=...)"
         )
     kind = FittedRegressor if facts.task == "regression" else FittedClassifier
-    model = (FittedLabels if training.has_label_loss else kind)(
-        function, random_state=training.seed
-    ).set_params(**regularizer.strengths())
+    model: Any = kind(function, random_state=training.seed).set_params(**regularizer.strengths())
+    model = LabelClassifier(model, are_logits=False) if training.has_label_loss else model
     first = function.preprocessor(facts) if function.steps is None else clone(function.steps)
     return AdvisedPipeline([*([] if first is None else [("preprocess", first)]), ("model", model)])
 
@@ -92,9 +92,9 @@ def build_network(
 ) -> AdvisedPipeline:
     """Return the pipeline with our network, or with the caller's own module; see :func:`build_model`."""
     from regadvisor.families.neural.encoded import network_preprocessor
-    from regadvisor.families.neural.estimator import NetworkClassifier, NetworkLabels, NetworkRegressor
+    from regadvisor.families.neural.estimator import NetworkClassifier, NetworkRegressor
     from regadvisor.families.neural.image_encoding import module_preprocessor
-    from regadvisor.families.neural.module.estimator import ModuleClassifier, ModuleLabels, ModuleRegressor
+    from regadvisor.families.neural.module.estimator import ModuleClassifier, ModuleRegressor
     from regadvisor.families.neural.module.family import checked_model
     from regadvisor.families.neural.module.inputs import inputs_of
 
@@ -120,23 +120,20 @@ def build_network(
             f"it; call advice.build({'module=..., ' if is_module else ''}{given})"
         )
     recipe, seed = recipe_of(training, functions), training.seed
-    # For classes, for numbers, for labels.
-    kinds = (ModuleClassifier, ModuleRegressor, ModuleLabels)
-    kinds = kinds if is_module else (NetworkClassifier, NetworkRegressor, NetworkLabels)
-    kind: Any = kinds[2 if training.has_label_loss else int(is_regression)]
     if is_module:
-        model = kind(
+        model: Any = (ModuleRegressor if is_regression else ModuleClassifier)(
             checked_model("cnn" if module is None else module, facts),
             recipe=recipe,
             inputs=inputs_of(facts, training.layout),
         )
         preprocessor: Any = module_preprocessor(facts, training.transform, training.layout)
     else:
-        model = kind()
+        model = (NetworkRegressor if is_regression else NetworkClassifier)()
         own = {name: value for name, value in vars(recipe).items() if name in model.get_params()}
         model.set_params(**own)
         preprocessor = network_preprocessor(facts, training.transform)
     model.set_params(**strengths, random_state=seed)
+    model = LabelClassifier(model) if training.has_label_loss else model
     return AdvisedPipeline([("preprocess", preprocessor), ("model", model)])
 
 

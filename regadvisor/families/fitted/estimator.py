@@ -13,7 +13,6 @@ from sklearn.utils.validation import check_is_fitted
 from regadvisor.errors import ParameterError
 from regadvisor.families.fitted.function import FitFunction
 from regadvisor.families.fitted.predicted import class_probabilities, predictions
-from regadvisor.families.labels import OfLabels
 from regadvisor.regularizer import Regularizer
 
 
@@ -84,12 +83,3 @@ class FittedRegressor(RegressorMixin, _Fitted):
         check_is_fitted(self)
         found = predictions(self.model_, X)
         return found[:, 0] if found.shape[1] == 1 else found
-
-
-class FittedLabels(OfLabels, FittedRegressor):
-    """A classifier of several labels that a network of Keras or skorch is; see :class:`FittedClassifier`."""
-
-    def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Return the probability of each label, shape (n_rows, n_labels)."""
-        check_is_fitted(self)
-        return predictions(self.model_, X, method="predict_proba")

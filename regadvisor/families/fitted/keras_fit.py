@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -62,20 +61,12 @@ def made_by(model: Any, shape: tuple[int, ...], n_outputs: int) -> Any:
 def with_one_input(model: Any, inputs: tuple[InputFacts, ...]) -> Any:
     """Return a Keras model of several inputs as one of flat rows, which hold its arrays side by side.
 
-    `model`: or a factory of one. Arrays by name go to the inputs of these names.
-
-    Raises ParameterError if the model has other inputs.
+    Raises ParameterError if its inputs are not the arrays, in order or by name.
     """
-    if not is_of(model, "keras"):
-
-        @wraps(model)
-        def made(**known: Any) -> Any:
-            return with_one_input(model(**known), inputs)
-
-        return made
     import keras
 
-    names, theirs = [each.name for each in inputs], [each.name for each in getattr(model, "inputs", ())]
+    theirs = [each.name for each in getattr(model, "inputs", ())]
+    names = [each.name for each in inputs]
     if len(names) != len(theirs) or (names[0] is not None and set(names) != set(theirs)):
         given = counted(len(names), "array") if names[0] is None else joined(map(str, names))
         raise ParameterError(
@@ -88,8 +79,8 @@ def with_one_input(model: Any, inputs: tuple[InputFacts, ...]) -> Any:
         keras.layers.Reshape(each.shape)(rows[:, start:stop])
         for each, start, stop in zip(inputs, [0, *stops], stops, strict=False)
     ]
-    by_name = dict(zip(names, parts, strict=True))
-    new = keras.Model(rows, model(parts if names[0] is None else [by_name[name] for name in theirs]))
+    order = theirs if names[0] else names
+    new = keras.Model(rows, model([parts[names.index(name)] for name in order] if names[0] else parts))
     if model.compiled:
         compile_like(new, model, decay=own_optimizer(model).weight_decay or 0.0)
     new.history = getattr(model, "history", None)
@@ -217,7 +208,8 @@ class KerasFit(Library):
 
     def _given(self, shape: tuple[int, ...]) -> Any:
         """Return the caller's own model, or a new one of the factory."""
-        return made_by(self.model, shape, self.n_classes or self.facts.n_targets)
+        own = made_by(self.model, shape, self.n_classes or self.facts.n_targets)
+        return with_one_input(own, self.facts.inputs) if self.facts.inputs else own
 
     def _compiled(self, model: Any, shape: tuple[int, ...]) -> Any:
         """Return a model like this one, compiled by the recipe: the caller's own stays as it is."""
@@ -241,8 +233,8 @@ class KerasFit(Library):
         """Return whether a target in its own unit would only make the network learn slowly."""
         if _ends_in(model) in _BOUNDED or self.n_classes:
             return False
-        is_squared_one = not model.compiled or is_squared(model)
-        return is_squared_one or not sees_raw(criterion_of(model), np.full((1, self.facts.n_targets), 0.5))
+        is_known = not model.compiled or is_squared(model)
+        return is_known or not sees_raw(_criterion(_loss_of(model)), np.full((1, self.facts.n_targets), 0.5))
 
     def takes_shares(self, model: Any) -> bool:
         """Return whether the target is columns of shares from 0 to 1, labels of 0 and 1 among them."""
@@ -253,15 +245,14 @@ class KerasFit(Library):
         name = _plain_name(model)
         if self.n_classes or not model.compiled or is_squared(model) or name in _COMPARED:
             return None if self.n_classes else _COMPARED.get(name)
-        criterion, is_scaled = criterion_of(model), self._has_variance_1(model)
-        return TrainedLoss(name=name_of_loss(own_loss(model)), criterion=criterion, is_scaled=is_scaled)
+        own, is_scaled = _loss_of(model), self._has_variance_1(model)
+        return TrainedLoss(name=name_of_loss(own), criterion=_criterion(own), is_scaled=is_scaled)
 
     def target(self, model: Any, y: NDArray[Any]) -> tuple[Any, Any, Any]:
         """Return the target as the model's loss takes it, and what turns outputs into its unit."""
         if not self.n_classes:
             is_scaled = self._has_variance_1(model)
-            is_centred = is_scaled and _ends_in(model) not in _ONE_SIDED
-            return self._standardised(y, is_centred=is_centred, is_scaled=is_scaled)
+            return self._standardised(y, is_centred=self.scales_target(model), is_scaled=is_scaled)
         codes: NDArray[Any] = self._codes(y)
         if n_outputs(model) == 1:
             codes = codes.astype(np.float32)[:, None]
@@ -270,21 +261,17 @@ class KerasFit(Library):
         return codes, None, None
 
 
-def own_loss(model: Any) -> Any:
+def _loss_of(model: Any) -> Any:
     """Return the function, or the object of Keras, that a model is compiled with as its loss."""
     import keras
 
     return keras.losses.get(only_loss(model.loss))
 
 
-def criterion_of(model: Any) -> LossFunction:
-    """Return the loss that a model is compiled with, of outputs and targets that are tensors of torch.
-
-    It gives one number for each row, or their mean, as the caller's own function may.
-    """
+def _criterion(own: Any) -> LossFunction:
+    """Return a loss of Keras for tensors of torch: one number a row, or their mean if it gives that."""
     import keras
 
-    own = own_loss(model)
     function, is_torch = getattr(own, "call", own), keras.backend.backend() == "torch"
 
     def criterion(outputs: Tensor, target: Tensor) -> Tensor:

@@ -62,7 +62,7 @@ class Fitted(ABC):
         return self.judged(X)
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Return probabilities of the classes, or the share of each column."""
+        """Return probabilities of the classes."""
         return self._outputs(X)
 
 

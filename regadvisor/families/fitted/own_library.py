@@ -57,7 +57,7 @@ def own_function(model: Any, facts: DataFacts, features: Any, recipe: Recipe | N
     if facts.inputs and not is_net:
         from regadvisor.families.fitted.keras_fit import with_one_input
 
-        model, first = with_one_input(model, facts.inputs), with_one_input(first, facts.inputs)
+        first = with_one_input(first, facts.inputs)
     encode = steps is None and _is_encoded(first, facts, features, recipe)
     if is_net:
         return _skorch(model, facts, recipe, encode=encode, steps=steps)

@@ -44,17 +44,12 @@ class SkorchFitted(Fitted):
     """A trained net; of numbers it is judged by what its criterion takes: logits for several labels."""
 
     def predict(self, X: Any) -> NDArray[np.float64]:
-        """Return what the net predicts: the outputs, or what a function of the caller's makes of them."""
+        """Return what the net predicts: numbers, shares, or what a function of the caller's makes of them."""
         if self.classes_ or not callable(self.model.predict_nonlinearity):
-            return super().predict(X)
+            is_logit = isinstance(self.model.criterion_, torch.nn.BCEWithLogitsLoss)
+            return np.asarray(expit(self.judged(X)) if is_logit else self.judged(X))
         found = np.asarray(self.model.predict(rows_taken(self.model.module_, X)), dtype=np.float64)
         return np.asarray(found.reshape(len(found), -1) * self.scale + self.center)
-
-    def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Return probabilities of the classes, or the share of each column."""
-        outputs = self._outputs(X)
-        is_logit = not self.classes_ and isinstance(self.model.criterion_, torch.nn.BCEWithLogitsLoss)
-        return np.asarray(expit(outputs)) if is_logit else outputs
 
     def _outputs(self, X: Any) -> NDArray[np.float64]:
         rows = rows_taken(self.model.module_, X)

@@ -39,21 +39,14 @@ class TrainedLoss(RowLoss):
 
     def per_row(self, target: NDArray[Any], outputs: Floats, unit: Floats) -> Floats:
         """Return the loss of each row."""
-        y, z = self._seen(target, target, unit), self._seen(outputs, target, unit)
+        y, z = (torch.as_tensor(np.ascontiguousarray(each / unit)) for each in (target, outputs))
         found = row_losses(z[None], y, is_classification=False, own=self.criterion)[0]
         return np.asarray(found, dtype=np.float64)
 
     def constant(self, target: NDArray[Any], weight: Floats, n_classes: int) -> Floats:
         """Return the best constant outputs, which need not lie among the targets."""
         unit = self.unit(target)
-        rows, center = self._seen(target, target, unit), target.mean(axis=0) if self.is_scaled else 0.0
-        weights = torch.as_tensor(weight / weight.mean(), dtype=torch.float32)
-        is_even = bool((weights == 1).all())
-        start = torch.zeros(rows.shape[1])
-        found = constant_outputs(self.criterion, rows, start, weight=None if is_even else weights)
-        return np.asarray(found.double().numpy() * unit + center)
-
-    def _seen(self, values: Floats, target: NDArray[Any], unit: Floats) -> torch.Tensor:
-        """Return targets or outputs as the network sees them, but for a shift."""
-        center = target.mean(axis=0) if self.is_scaled else 0.0
-        return torch.as_tensor(np.ascontiguousarray((values - center) / unit), dtype=torch.float32)
+        rows, start = torch.as_tensor(target / unit), torch.zeros(target.shape[1], dtype=torch.float64)
+        weights = None if (weight == weight[0]).all() else torch.as_tensor(weight / weight.mean())
+        found = constant_outputs(self.criterion, rows, start, weight=weights)
+        return np.asarray(found.numpy() * unit)

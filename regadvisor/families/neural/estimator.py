@@ -16,7 +16,6 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from regadvisor.errors import ParameterError
-from regadvisor.families.labels import OfLogits
 from regadvisor.families.neural.encoded import dense, weighted_moments
 from regadvisor.families.neural.losses import LossFunction
 from regadvisor.families.neural.nets import NetArchitecture
@@ -257,7 +256,3 @@ class NetworkRegressor(RegressorMixin, _Network):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
-
-
-class NetworkLabels(OfLogits, NetworkRegressor):
-    """A multilayer perceptron with a logit for each of several labels, as a classifier of them."""

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
 from regadvisor.errors import ParameterError, callers_code
-from regadvisor.families.labels import OfLogits
 from regadvisor.families.neural.dropout import set_dropout
 from regadvisor.families.neural.encoded import dense
 from regadvisor.families.neural.estimator import NetworkClassifier, NetworkRegressor
@@ -94,9 +94,7 @@ class _ModuleNetwork:
                 outputs = self._source.call(self.module_, rows)
             if self._has_one_logit:
                 outputs = torch.cat([torch.zeros_like(outputs), outputs], dim=1)
-            found.append(
-                merged(outputs, self._n_heads, is_classification=isinstance(self, NetworkClassifier))
-            )
+            found.append(merged(outputs, self._n_heads, is_classification=is_classifier(self)))
         return np.asarray(torch.cat(found).double())
 
 
@@ -141,7 +139,3 @@ class ModuleRegressor(_ModuleNetwork, NetworkRegressor):
 
     The module sees the standardised target; predictions are in the target's own unit.
     """
-
-
-class ModuleLabels(OfLogits, ModuleRegressor):
-    """A caller's own torch module with a logit for each of several labels, as a classifier of them."""
