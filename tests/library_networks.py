@@ -12,8 +12,8 @@ from torch import nn
 from regadvisor import Recipe, Regularizer
 from regadvisor.data.source import make_table
 from regadvisor.families.fitted.keras_fit import KerasFit
-from regadvisor.families.fitted.keras_model import own_randomness
 from regadvisor.families.fitted.learner import Call
+from regadvisor.families.fitted.library import own_randomness
 from regadvisor.families.fitted.stacked import train
 
 keras = pytest.importorskip("keras", reason="Keras is not installed")

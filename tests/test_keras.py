@@ -20,7 +20,8 @@ from regadvisor.export.alone import rescaled_to
 from regadvisor.export.build import build_network
 from regadvisor.export.torch_snippet import torch_snippet
 from regadvisor.families.fitted import keras_fit, own_library
-from regadvisor.families.fitted.keras_model import own_randomness, with_regularizer
+from regadvisor.families.fitted.keras_model import with_regularizer
+from regadvisor.families.fitted.library import own_randomness
 from regadvisor.families.fitted.own_library import assumed_epochs
 from regadvisor.families.neural.schedule import full_run_rates, learning_rates
 from regadvisor.families.neural.strengths import candidate
@@ -142,9 +143,9 @@ def test_it_is_saved_and_loaded_without_regadvisor(tmp_path: Any) -> None:
 
 
 class Plain(keras.Model):
-    def __init__(self) -> None:
+    def __init__(self, units: int = 2) -> None:
         super().__init__()
-        self.layer = layers.Dense(2)
+        self.layer = layers.Dense(units)
 
     def call(self, x: Any) -> Any:
         return self.layer(x)
@@ -170,6 +171,42 @@ class Own(layers.Layer):
 def test_what_cannot_be_rebuilt(make: Any, regularizer: Regularizer, words: str) -> None:
     with pytest.raises(ParameterError, match=words):
         regularizer.apply(make())
+
+
+class Block(layers.Layer):
+    """As tutorials write layers: no ``**kwargs``, no ``get_config``."""
+
+    def __init__(self, units: int) -> None:
+        super().__init__()
+        self.inside, self.dropout = layers.Dense(units, "relu"), layers.Dropout(0.1)
+
+    def call(self, x: Any) -> Any:
+        return self.dropout(self.inside(x))
+
+
+class Bare(keras.Model):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = Block(4), layers.Dense(1)
+
+    def call(self, x: Any) -> Any:
+        return self.last(self.first(x))
+
+
+def test_classes_as_tutorials_write_them_are_made_again() -> None:
+    rows = np.random.default_rng(0).normal(size=(20, 6)).astype(np.float32)
+    block = Block(4)
+    block.trainable = False
+    models = [Bare(), keras.Sequential([keras.Input((6,)), block, layers.Dense(1)])]
+    for model in models:
+        model.compile("adam", "mse")
+        own = model.predict(rows, verbose=0)
+        new = Regularizer(l2=0.2, dropout=0.3).apply(model)
+        np.testing.assert_allclose(new.predict(rows, verbose=0), own, rtol=1e-5)
+        (inside,) = (layer for layer in new._flatten_layers() if isinstance(layer, Block))
+        assert inside.dropout.rate == 0.3
+        assert float(inside.inside.kernel_regularizer.l2) == pytest.approx(0.2)
+        assert len(new.trainable_variables) == len(model.trainable_variables)
 
 
 def test_functions_of_the_caller_are_kept() -> None:

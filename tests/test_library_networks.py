@@ -35,8 +35,9 @@ from regadvisor.deadline import Deadline
 from regadvisor.errors import ParameterError
 from regadvisor.families.fitted import stacked as stacked_module
 from regadvisor.families.fitted import together as together_module
-from regadvisor.families.fitted.keras_model import loss_name, own_randomness, reads_logits, with_regularizer
+from regadvisor.families.fitted.keras_model import loss_name, reads_logits, with_regularizer
 from regadvisor.families.fitted.learner import Call
+from regadvisor.families.fitted.library import own_randomness
 from regadvisor.families.fitted.own_library import decays, own_function, own_sum_lr
 from regadvisor.families.fitted.skorch_fit import SkorchFit
 from regadvisor.families.fitted.skorch_net import has_no_half

@@ -32,8 +32,9 @@ from torch import nn
 from regadvisor import Recipe, Regularizer, advise
 from regadvisor.data.source import make_table
 from regadvisor.families.fitted.keras_fit import KerasFit
-from regadvisor.families.fitted.keras_model import own_randomness, with_regularizer
+from regadvisor.families.fitted.keras_model import with_regularizer
 from regadvisor.families.fitted.learner import Call
+from regadvisor.families.fitted.library import own_randomness
 from regadvisor.families.fitted.skorch_fit import SkorchFit
 from regadvisor.families.fitted.skorch_net import with_regularizer as net_with_regularizer
 from regadvisor.families.fitted.stacked import Mover, Run, train

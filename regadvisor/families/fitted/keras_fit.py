@@ -14,7 +14,6 @@ from torch import Tensor
 
 from regadvisor.errors import ParameterError, RegadvisorError
 from regadvisor.families.fitted.keras_model import (
-    LOCK,
     built_for,
     compile_like,
     is_squared,
@@ -23,11 +22,10 @@ from regadvisor.families.fitted.keras_model import (
     n_rates,
     only_loss,
     own_optimizer,
-    own_randomness,
     reads_logits,
     with_regularizer,
 )
-from regadvisor.families.fitted.library import FIRST_ROWS, Fitted, Library, numbers_of
+from regadvisor.families.fitted.library import FIRST_ROWS, Fitted, Library, numbers_of, own_randomness
 from regadvisor.families.fitted.trained_loss import TrainedLoss
 from regadvisor.families.neural.own_loss import name_of_loss, sees_raw
 from regadvisor.foreign import is_of
@@ -65,13 +63,12 @@ def with_one_input(model: Any, inputs: tuple[InputFacts, ...]) -> Any:
     """
     import keras
 
-    theirs = [each.name for each in getattr(model, "inputs", ())]
-    names = [each.name for each in inputs]
+    names, theirs = [each.name for each in inputs], [each.name for each in getattr(model, "inputs", ())]
     if len(names) != len(theirs) or (names[0] is not None and set(names) != set(theirs)):
         given = counted(len(names), "array") if names[0] is None else joined(map(str, names))
         raise ParameterError(
-            f"model must have an input for each array of X ({given}), got {joined(theirs) or 'none'}; name "
-            "them as X does: keras.Input(shape, name=...)"
+            f"model must have an input for each array of X ({given}), got {joined(theirs) or 'a class'}; "
+            "write it as a functional model, with names as in X: keras.Input(shape, name=...)"
         )
     stops = np.cumsum([math.prod(each.shape) for each in inputs]).tolist()
     rows = keras.Input((stops[-1],))
@@ -79,8 +76,9 @@ def with_one_input(model: Any, inputs: tuple[InputFacts, ...]) -> Any:
         keras.layers.Reshape(each.shape)(rows[:, start:stop])
         for each, start, stop in zip(inputs, [0, *stops], stops, strict=False)
     ]
-    order = theirs if names[0] else names
-    new = keras.Model(rows, model([parts[names.index(name)] for name in order] if names[0] else parts))
+    by_name = dict(zip(names if names[0] else theirs, parts, strict=True))
+    is_dict = isinstance(model._inputs_struct, dict)
+    new = keras.Model(rows, model(by_name if is_dict else [by_name[name] for name in theirs]))
     if model.compiled:
         compile_like(new, model, decay=own_optimizer(model).weight_decay or 0.0)
     new.history = getattr(model, "history", None)
@@ -92,7 +90,7 @@ class KerasFitted(Fitted):
     """A trained Keras model."""
 
     def _outputs(self, X: Any) -> NDArray[np.float64]:
-        with LOCK, own_randomness(0):  # batches of torch draw a seed even if nothing is shuffled
+        with own_randomness(0):  # batches of torch draw a seed even if nothing is shuffled
             return np.asarray(self.model.predict(numbers_of(X), verbose=0), dtype=np.float64)
 
     def predict(self, X: Any) -> NDArray[np.float64]:
@@ -124,7 +122,7 @@ class KerasFit(Library):
     ) -> KerasFitted:
         """Return what Keras' own fit trains."""
         rows = numbers_of(X)
-        with LOCK, own_randomness(seed):
+        with own_randomness(seed):
             own = self.ready(regularizer, rows.shape[1:], seed)
             target, center, scale = self.target(own, y)
             own.fit(
@@ -159,7 +157,7 @@ class KerasFit(Library):
         import keras
 
         rows = numbers_of(X)[:FIRST_ROWS]
-        with LOCK, own_randomness(0):
+        with own_randomness(0):
             try:
                 own = self.ready(Regularizer(), rows.shape[1:], 0)
                 outputs = keras.ops.convert_to_numpy(own(rows, training=False))

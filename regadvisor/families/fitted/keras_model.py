@@ -8,17 +8,14 @@ saved and loaded, it predicts without regadvisor.
 
 from __future__ import annotations
 
-import random
-import threading
+import inspect
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from types import FunctionType
 from typing import Any
 
-import numpy as np
-
 from regadvisor.errors import ParameterError, import_optional, reason_of
+from regadvisor.families.fitted.library import own_randomness
 from regadvisor.quiet import ignoring
 from regadvisor.regularizer import Regularizer
 
@@ -32,8 +29,6 @@ _DROPOUT = (
 )
 #: What Keras calls the squared error.
 _SQUARED = ("mse", "mean_squared_error", "MSE", "MeanSquaredError")
-#: Keras and NumPy have random numbers for the process, and each fit is to have its own.
-LOCK = threading.RLock()
 #: Rates inside recurrent and attention layers: 0 is off there, and stays off.
 _RATES_INSIDE = ("dropout", "recurrent_dropout")
 
@@ -211,8 +206,12 @@ def _config_of(model: Any) -> dict[str, Any]:
             config = model.get_config()
     except NotImplementedError as error:
         raise ParameterError(f"model must have get_config(), got {type(model).__name__}; {why}") from error
-    says_nothing = type(model).get_config is _keras().Model.get_config
-    if not isinstance(config, dict) or (not _is_keras(model) and "layers" not in config and says_nothing):
+    given = [
+        each for each in inspect.signature(type(model)).parameters.values() if each.kind != each.VAR_KEYWORD
+    ]
+    # Without a get_config() of its own, Keras makes a class again with the defaults of its arguments.
+    is_lost = bool(given) and type(model).get_config is _keras().Model.get_config and not _is_keras(model)
+    if not isinstance(config, dict) or (is_lost and "layers" not in config):
         raise ParameterError(f"model must have get_config(), got {type(model).__name__}; {why}")
     config_of_all: dict[str, Any] = config
     return config_of_all
@@ -220,25 +219,42 @@ def _config_of(model: Any) -> dict[str, Any]:
 
 def _made(keras: Any, model: Any, config: dict[str, Any], seed: int | None) -> Any:
     """Return a new model of this configuration, with the weights of `model`."""
-    kinds = {type(layer).__name__: type(layer) for layer in model._flatten_layers()}
-    own: dict[str, Any] = {
-        name: kind for name, kind in kinds.items() if not kind.__module__.startswith("keras.")
-    }
+    kinds = {type(layer) for layer in model._flatten_layers() if not _is_keras(layer)}
+    own: dict[str, Any] = {kind.__name__: _lenient(kind) for kind in kinds}
     config = _with_functions(config, model, own)
     try:
-        with own_randomness(seed or 0), keras.saving.custom_object_scope(own):
-            new = type(model).from_config(config)
+        # Keras warns of layers without a build(), which a call builds.
+        with own_randomness(seed or 0), keras.saving.custom_object_scope(own), ignoring(UserWarning):
+            new = own.get(type(model).__name__, type(model)).from_config(config)
             if model.built and not new.built:
                 new.build_from_config(model.get_build_config())
+        for mine, given in zip(new._flatten_layers(), model._flatten_layers(), strict=True):
+            mine.trainable = given.trainable
         if model.built:
             for mine, given in zip(new.weights, model.weights, strict=True):
                 mine.assign(given)
     except Exception as error:
         raise ParameterError(
             f"model must be one that Keras can make again from its get_config(), got an error from "
-            f"{type(model).__name__}: {type(error).__name__}: {reason_of(error)}"
+            f"{type(model).__name__}: {type(error).__name__}: {reason_of(error)}; give your classes "
+            "get_config(), or write their layers as a functional or Sequential model"
         ) from error
     return new
+
+
+def _lenient(kind: type) -> type:
+    """Return a class of the caller's that is made again without what its ``__init__`` does not take.
+
+    Keras says the name of a layer in every configuration, and many classes have no ``**kwargs`` for it.
+    """
+    known = inspect.signature(kind).parameters
+    if any(each.kind is each.VAR_KEYWORD for each in known.values()):
+        return kind
+
+    def from_config(_: type, config: dict[str, Any]) -> Any:
+        return kind(**{name: value for name, value in config.items() if name in known})
+
+    return type(kind.__name__, (kind,), {"from_config": classmethod(from_config)})
 
 
 def _with_functions(config: dict[str, Any], model: Any, own: dict[str, Any]) -> dict[str, Any]:
@@ -374,24 +390,3 @@ def _softened(keras: Any, optimizer: Any, l1: float, before: Any) -> Any:
             return keras.ops.sign(weight) * keras.ops.relu(keras.ops.abs(weight) - threshold)
 
     return SoftThreshold()
-
-
-# ----------------------------------------------------------------------------------------------- randomness
-
-
-@contextmanager
-def own_randomness(seed: int) -> Iterator[None]:
-    """Let Python, NumPy and torch draw from `seed` inside, as Keras does from all; then put them back."""
-    import torch
-
-    numpy: Any = np.random  # the state that all of NumPy shares is what Keras draws from
-    before = random.getstate(), numpy.get_state()
-    with torch.random.fork_rng(devices=[]):
-        random.seed(seed)
-        numpy.seed(seed % 2**32)
-        torch.manual_seed(seed)
-        try:
-            yield
-        finally:
-            random.setstate(before[0])
-            numpy.set_state(before[1])

@@ -20,10 +20,9 @@ from regadvisor.families.fitted.keras_model import (
     is_squared,
     optimizer_like,
     own_optimizer,
-    own_randomness,
     with_regularizer,
 )
-from regadvisor.families.fitted.library import numbers_of
+from regadvisor.families.fitted.library import numbers_of, own_randomness
 from regadvisor.families.fitted.stacked import Mover, Network, Numbers
 from regadvisor.families.neural.module.dropout import DRY_ROWS, Feed
 from regadvisor.regularizer import Regularizer

@@ -15,14 +15,13 @@ from regadvisor import thresholds
 from regadvisor.errors import ParameterError, import_optional
 from regadvisor.families.fitted.function import FitFunction
 from regadvisor.families.fitted.keras_model import (
-    LOCK,
     n_rates,
     own_optimizer,
-    own_randomness,
     penalised_already,
     unreached,
     with_regularizer,
 )
+from regadvisor.families.fitted.library import own_randomness
 from regadvisor.foreign import is_of
 from regadvisor.records import DataFacts, Note
 from regadvisor.regularizer import DROPOUT_KINDS, KINDS, STRENGTHS, Kind, Regularizer
@@ -210,7 +209,7 @@ def _drawn_keras(model: Any, facts: DataFacts) -> Any:
 
     try:
         shape = facts.image_shape or (about(facts),)
-        with LOCK, own_randomness(0):
+        with own_randomness(0):
             made = made_by(model, shape, len(facts.classes or ()) or facts.n_targets)
     except Exception:  # another path says what is wrong with a factory of torch
         return None

@@ -15,8 +15,7 @@ from sklearn.base import clone
 
 from regadvisor.data.table import take_rows
 from regadvisor.errors import ParameterError, callers_code
-from regadvisor.families.fitted.keras_model import LOCK, own_randomness
-from regadvisor.families.fitted.library import FIRST_ROWS, Fitted, Library
+from regadvisor.families.fitted.library import FIRST_ROWS, Fitted, Library, own_randomness
 from regadvisor.families.fitted.skorch_net import (
     has_no_half,
     is_binary,
@@ -56,9 +55,7 @@ class SkorchFitted(Fitted):
         if self.classes_:
             found = np.asarray(self.model.predict_proba(rows), dtype=np.float64)
         else:
-            returned = self.model.forward(rows)
-            first = returned[0] if isinstance(returned, tuple) else returned
-            found = np.asarray(first.cpu(), dtype=np.float64)
+            found = np.asarray(_first(self.model.forward(rows)).cpu(), dtype=np.float64)
         return found.reshape(len(found), -1)
 
 
@@ -70,12 +67,12 @@ class SkorchFit(Library):
 
     def __call__(self, regularizer: Regularizer, X: Any, y: NDArray[Any], seed: int) -> SkorchFitted:
         """Return what the net's own fit trains."""
-        with LOCK, own_randomness(seed):
+        with own_randomness(seed):
             own = with_regularizer(self.model, regularizer).set_params(verbose=0)
             with own_randomness(seed):  # looked at beforehand, and trained from the same numbers
                 probe = clone(own).initialize()
                 rows = rows_taken(probe.module_, X)
-                n_axes = 2 if self.n_classes else probe.forward(rows[:2]).ndim
+                n_axes = 2 if self.n_classes else _first(probe.forward(rows[:2])).ndim
             target, center, scale = self.target(y, n_axes)
             is_double = rows.dtype == np.float64 and target.dtype == np.float32
             own.fit(rows, target.astype(np.float64) if is_double else target)
@@ -95,15 +92,13 @@ class SkorchFit(Library):
 
     def check(self, X: Any) -> None:
         """Raise ParameterError unless the module takes such rows, and returns what the criterion takes."""
-        with LOCK, own_randomness(0):
+        with own_randomness(0):
             net = self._initialized()
             rows = rows_taken(net.module_, take_rows(X, np.arange(min(FIRST_ROWS, X.shape[0]))))
             few = torch.as_tensor(rows).to(net.device)
 
             def run(module: torch.nn.Module) -> torch.Tensor:
-                returned = module(few)
-                found: torch.Tensor = returned[0] if isinstance(returned, tuple) else returned
-                return found.reshape(len(few), -1)
+                return _first(module(few)).reshape(len(few), -1)
 
             try:
                 with torch.no_grad():
@@ -150,7 +145,7 @@ class SkorchFit(Library):
 
     @cached_property
     def _criterion(self) -> Any:
-        with LOCK, own_randomness(0):
+        with own_randomness(0):
             return self._initialized().criterion_
 
     @property
@@ -201,9 +196,15 @@ class SkorchFit(Library):
         """Return what the net's own fit trains, in so many steps of all rows, from the same numbers."""
         network = self.network(call, steps=steps)
         target, center, scale = self.target(call.y, network.n_axes)
-        with LOCK, own_randomness(call.seed):
+        with own_randomness(call.seed):
             own = with_regularizer(self.model, call.regularizer)
             own.set_params(verbose=0, max_epochs=steps, batch_size=-1, train_split=None).initialize()
             own.module_.load_state_dict(network.state(call.seed))
             own.partial_fit(rows_taken(own.module_, call.X), target)
         return SkorchFitted(own, self.facts.classes, center, scale)
+
+
+def _first(returned: Any) -> torch.Tensor:
+    """Return the prediction among what a module returns."""
+    found: torch.Tensor = returned[0] if isinstance(returned, tuple) else returned
+    return found

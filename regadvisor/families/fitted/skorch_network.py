@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Subset
 
 from regadvisor.data.table import take_rows
 from regadvisor.errors import ParameterError
-from regadvisor.families.fitted.keras_model import own_randomness
+from regadvisor.families.fitted.library import own_randomness
 from regadvisor.families.fitted.skorch_net import OURS, has_no_half, is_binary, rows_taken
 from regadvisor.families.fitted.stacked import Mover, Network, Numbers
 from regadvisor.families.neural.dropout import with_rates_inside

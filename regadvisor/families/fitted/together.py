@@ -18,9 +18,8 @@ import numpy as np
 
 from regadvisor.deadline import NEVER, Deadline, OutOfTimeError
 from regadvisor.families.base import Costs, Job
-from regadvisor.families.fitted.keras_model import LOCK
 from regadvisor.families.fitted.learner import Call, Trained
-from regadvisor.families.fitted.library import first_line
+from regadvisor.families.fitted.library import LOCK, first_line
 from regadvisor.families.fitted.stacked import Network, numbers_saved, train
 from regadvisor.families.neural.threads import one_thread
 from regadvisor.regularizer import Regularizer
