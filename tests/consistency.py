@@ -300,6 +300,8 @@ def _certainty(record: Record, shown: View, scores: ScoreEvidence) -> Iterator[s
         if re.search(r"helps: (more likely than not|a toss-up)\..*\(likely", line):
             yield f"likely and not: {line!r}"
     for line in shown.claims:
+        if line.startswith("Regularize: unlikely"):
+            yield f"a penalty is advised, and {line!r}"
         if re.search(r"raises it so: (likely|very likely)", line):
             yield f"what is advised is harmful: {line!r}"
         if "Regularizing helps" in said and re.match(r"\S+ lowers the loss.*: unlikely", line):

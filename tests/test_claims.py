@@ -58,6 +58,9 @@ def test_a_clear_gain_is_claimed_and_none_is_no_tie() -> None:
         thresholds.HIGHEST_SUPPORT
     ] * 3
     assert claims.ties("l2", found[1]) == ()
+    # A deadline left no fit of none: there is a kind, but nothing that says whether it helps.
+    said = claimed("l2", made({"l2": base, "l1": 1.5 * base}))
+    assert (said["regularize"].support, said["kind"].support) == (None, thresholds.HIGHEST_SUPPORT)
     assert claims.most_lost(found[0], "l2") == 0.0
     assert claims.most_lost(found[0], "l1") == pytest.approx(0.5)
     assert claims.most_lost(found[0], "none") == pytest.approx(1.0)

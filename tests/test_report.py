@@ -147,6 +147,15 @@ def test_no_help_is_told_that_is_not_there() -> None:
     assert said[1].endswith("; in doubt a penalty is safer.")  # why it is advised all the same
 
 
+def test_that_no_fit_without_a_penalty_was_left_is_told() -> None:
+    scores = scores_of(advice())
+    own = {kind: loss for kind, loss in scores.lowest_losses.items() if kind != "none"}
+    scores = replace(scores, comparisons=(), lowest_losses=own, honest_losses=own)
+    claim = replace(advice().claims[0], support=None)
+    record = replace(advice(), evidence=replace(advice().evidence, scores=scores), claims=(claim,))
+    assert headline(record)[1] == "What it gains was not measured: without a penalty no fit finished."
+
+
 def test_a_penalty_is_needed_where_nothing_else_has_a_best_fit() -> None:
     losses = {"l2": 0.109, "none": 0.1, "constant": 0.66}
     scores = exchanged(scores_of(advice()), comparison("l2", "none", -0.09, 0.04, "worse", losses))

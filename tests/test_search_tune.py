@@ -141,7 +141,7 @@ def test_a_deadline_in_the_past_trains_nothing() -> None:
     tuned = search(family, deadline=Deadline.after(0.0))
     assert family.calls == []
     assert tuned.fits == ()
-    assert tuned.cut == "the time was up after 0 of 19 fits (none was finished)"
+    assert tuned.cut == "the time was up after 0 of 19 fits (none on all folds)"
 
 
 def test_what_the_family_leaves_out_is_said_and_every_kind_has_something() -> None:

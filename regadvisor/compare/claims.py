@@ -150,8 +150,8 @@ def claims(
     not show.
     """
     region = f"{thresholds.SAME_REGION:.1%}"
-    statement, helps = regularize(kind), no_worse(draws, ["none"])
-    against_none = scores.comparison(kind, "none")
+    against_none, statement = scores.comparison(kind, "none"), regularize(kind)
+    helps = no_worse(draws, ["none"]) if kind == "none" or against_none is not None else None  # not measured
     if kind != "none" and not scores.none_exists:
         helps = 1.0  # without a penalty there is no best fit
     elif against_none is not None:  # a penalty helps if it gains more than a tie
@@ -161,7 +161,7 @@ def claims(
             helps = against_none.p_same
     strength = None if kind == "none" else strength_holds(draws, kind)
     found: dict[Literal["regularize", "kind", "strength"], tuple[str, float | None]] = {
-        "regularize": (statement, helps * signal),
+        "regularize": (statement, None if helps is None else helps * signal),
         "kind": (f"Start with {LABELS[kind]}.", no_worse(draws, [kind]) * signal),
         "strength": (f"Its strength is within {region} of the best tried.", strength),
     }

@@ -203,8 +203,7 @@ def _full_size(question: Question, evidence: Evidence, pick: Kind | None, mode: 
     if evidence.scores is not None and not evidence.scores.none_exists:
         return Answer(reply="yes", because="Without a penalty some weights grow without limit.")
     if growth is None or growth.kind != pick:
-        size = "" if sample is None else f" on {sample.n_rows:,} of {sample.n_source:,} rows"
-        because = f"The gain was measured{size}; more rows usually need less regularization."
+        because = "Nothing was measured at the full size; more rows usually need less regularization."
         return question.settled(Answer(reply="unsure", because=because), lean="yes")
     reply = _growth_reply(growth)
     beyond = "below" if reply == "yes" else "above"

@@ -140,7 +140,8 @@ def _helps(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
     found = scores.comparison(record.strength.regularizer.kind, "none")
     claim = next((claim for claim in record.claims if claim.name == "regularize"), None)
     if found is None or claim is None or claim.support is None:
-        return ()
+        is_left = "none" not in losses(scores)
+        return ("What it gains was not measured: without a penalty no fit finished.",) * is_left
     bound = spread(found.difference, found.least, found.most, found.loss_b, mass=REPLY_MASS)
     less = f"Held-out {scores.loss_name} {part_of(found.difference, found.loss_b)} lower than without"
     sample, data = record.evidence.sample, record.data

@@ -383,7 +383,7 @@ class Rounds:
         if is_cut:
             cause = "Ctrl-C came" if self.is_interrupted else "the time was up"
             done = ", ".join(f"{LABELS[kind]} {self.n_done[kind]}" for kind in LABELS if self.n_done[kind])
-            parts.append(f"{cause} after {n_done} of {n_wanted} fits ({done or 'none was finished'})")
+            parts.append(f"{cause} after {n_done} of {n_wanted} fits ({done or 'none on all folds'})")
         if len(self.folds) < self._n_wanted:
             parts.append(f"only {len(self.folds)} of {n_all} folds were used")
         if self.failed:
