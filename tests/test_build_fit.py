@@ -137,10 +137,11 @@ def test_columns_are_found_by_their_names(form: Callable[[dict[str, Any]], Any],
         model.predict(form({"b": B, "c": A}))
 
 
-@pytest.mark.parametrize("has_levels", [False, True])
+@pytest.mark.parametrize("n_kinds", [0, 1, 12])  # features of many levels are sparse
 @pytest.mark.parametrize("kind", ["linear", "mlp"])
-def test_where_no_value_was_missing_the_usual_one_stands_in(kind: str, has_levels: bool) -> None:
-    frame = pd.DataFrame({"a": A, "b": B} | ({"s": ["u", "v", "w"] * (N // 3)} if has_levels else {}))
+def test_where_no_value_was_missing_the_usual_one_stands_in(kind: str, n_kinds: int) -> None:
+    kinds = {f"s{j}": [f"L{(k + j) % 20}" for k in range(N)] for j in range(n_kinds)}
+    frame = pd.DataFrame({"a": A, "b": B} | kinds)
     model = built(frame, Y, kind).fit(frame, Y)
     holes = frame.copy()
     holes.loc[[3, 5], "b"] = np.nan

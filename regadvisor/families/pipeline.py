@@ -168,7 +168,9 @@ class AdvisedPipeline(Pipeline):
             except ValueError as error:
                 if "contains NaN" not in str(error) or len(self) != 2 or not is_centred(self[0]):
                     raise
-                features = np.nan_to_num(self[:-1].transform(X), nan=0.0)
+                features: Any = self[:-1].transform(X)
+                values = features.data if hasattr(features, "tocsr") else features
+                np.nan_to_num(values, copy=False, nan=0.0)
         warnings.warn(
             f"X has missing values in {_missing(X) or 'some rows'}, where the rows of the fit had none: the "
             "usual value there stands in; ask for advice on rows with missing values if more are to come",
