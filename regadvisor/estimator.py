@@ -116,9 +116,8 @@ class _AdvisedEstimator(AdvisorParameters):
         weights = {} if sample_weight is None else {unfitted.weight_name: sample_weight}
         if is_regressor(unfitted) and isinstance(self, ClassifierMixin):
             raise ParameterError(
-                "model must have outputs that are known to be logits or shares for a classifier of several "
-                "labels, got others; leave recipe.loss out, or use advise() and advice.build(), which "
-                "predicts the outputs"
+                "model must have outputs known to be logits or shares for several labels, got others; leave "
+                "recipe.loss out, or use advise() and advice.build(), which predicts them"
             )
         self.estimator_: AdvisedPipeline = unfitted.fit(X, y, **weights)
         return self

@@ -15,9 +15,8 @@ from regadvisor.export.applied import built
 from regadvisor.families.fitted.estimator import FittedClassifier, FittedRegressor
 from regadvisor.families.fitted.function import FitFunction
 from regadvisor.families.fitted.own_library import own_function
-from regadvisor.families.labels import LabelClassifier
 from regadvisor.families.linear.build import build_linear
-from regadvisor.families.pipeline import AdvisedPipeline
+from regadvisor.families.pipeline import AdvisedPipeline, LabelClassifier
 from regadvisor.records import DataFacts, Training
 from regadvisor.regularizer import Regularizer
 

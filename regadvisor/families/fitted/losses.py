@@ -257,18 +257,17 @@ def of_labels(loss: RowLoss, n_labels: int) -> ColumnLoss:
             are_signs=True,
         )
 
-    return replace(of_shares(f"log loss ({mean})"), response="predict_proba")
-
-
-def of_shares(name: str) -> ColumnLoss:
-    """Return the cross-entropy of predicted shares, for columns of shares from 0 to 1."""
-
-    def element(y: Floats, shares: Floats) -> Floats:
+    def cross_entropy(y: Floats, shares: Floats) -> Floats:
         p = np.clip(shares, PROBABILITY_FLOOR, 1.0 - PROBABILITY_FLOOR)
         return np.asarray(-(y * np.log(p) + (1.0 - y) * np.log1p(-p)), dtype=np.float64)
 
     return ColumnLoss(
-        name=name, response="predict", element=element, has_mean=True, at_zero=0.5, has_unit=False
+        name=f"log loss ({mean})",
+        response="predict_proba",
+        element=cross_entropy,
+        has_mean=True,
+        at_zero=0.5,
+        has_unit=False,
     )
 
 
