@@ -13,7 +13,7 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from regadvisor import Advice, DataError, ParameterError, Recipe, advise, fit_function
+from regadvisor import Advice, DataError, ParameterError, Recipe, advise, audit, fit_function
 from regadvisor.data import datasets
 from regadvisor.data.datasets import unpacked
 from regadvisor.data.source import make_table
@@ -219,6 +219,11 @@ PEOPLES: dict[str, tuple[Any, Any, str]] = {
         Turning,
         lambda: (digits()[0].reshape(-1, 16, 4), digits()[1]),
         "sequence",
+    ),
+    "conv1d (n, c, t)": (
+        lambda n_outputs: conv_1d((4, 16), n_outputs),
+        lambda: (np.moveaxis(digits()[0].reshape(-1, 16, 4), 1, 2), digits()[1]),
+        "channels-first",
     ),
     "resnet": (Residual, digits, "image"),
     "tabm": (Heads, lambda: (digits()[0].reshape(-1, 64), digits()[1]), "flat"),
@@ -528,6 +533,21 @@ def test_what_no_layout_makes_fit_is_said_of_the_likeliest_one() -> None:
     family = ModuleFamily(Recurrent(nn.LSTM, 5, 3), table.facts, features=table.X)
     with pytest.raises(ParameterError, match=r"sequences of 8 steps and 8 channels"):
         family.prepare(table, make_folds(table, folds=2).folds, seed=0)
+
+
+def test_channels_that_come_first_are_scaled_each_by_itself() -> None:
+    units = np.array([1e3, 1.0, 1e-2, 5.0])[:, None]
+    X = units * (10 + np.random.default_rng(0).normal(size=(60, 4, 16)))
+    advice = advise(X, X[:, 0, 0] > 1e4, model=conv_1d((4, 16), 2), recipe=FEW_EPOCHS, budget=0)
+    encoded = advice.build()[:-1].fit_transform(X).reshape(60, 4, 16)
+    np.testing.assert_allclose(encoded.std((0, 2)), 1.0, rtol=1e-5)
+
+
+def test_what_is_penalised_is_known_of_a_module_that_nobody_ran() -> None:
+    training = advise(*words(), model=Tokens, recipe=FEW_EPOCHS, budget=0).record.training
+    assert training is not None
+    assert training.penalised_names == tuple(audit(Tokens(n_tokens=20, n_outputs=2)).penalised)
+    assert training.penalised_names
 
 
 class Products(nn.Module):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import FunctionType
 
 from torch import nn
@@ -48,8 +48,8 @@ def with_rates_inside(module: nn.Module) -> Iterator[tuple[nn.Module, str]]:
             yield from ((part, name) for name in own if name in _named_in_code(part))
 
 
-def set_dropout(module: nn.Module, rate: float) -> None:
-    """Let everything in `module` that drops units drop `rate` of them, in place.
+def set_dropout(module: nn.Module, rate: float, unset: Sequence[str] = ()) -> None:
+    """Let everything in `module` that drops units drop `rate` of them, in place; `unset` cannot, in words.
 
     Raises ParameterError if dropout is advised and there is nothing to set.
     """
@@ -58,7 +58,7 @@ def set_dropout(module: nn.Module, rate: float) -> None:
     if rate > 0 and not parts:
         raise ParameterError(
             f"module must have a torch.nn.Dropout layer to apply dropout {rate:g} to, got none; add them "
-            "behind the hidden layers (dropout written as a function cannot be found)"
+            f"behind the hidden layers (dropout written as a function cannot be found) {', '.join(unset)}"
         )
     for part, name in parts:
         setattr(part, name, rate)
@@ -81,10 +81,7 @@ def with_dropout(module: nn.Module, rate: float) -> nn.Module:
         f"{name}, written as a function" if rate is None else f"{name} = {rate:g}"
         for name, rate in unset_dropout(configured)
     ]
-    try:
-        set_dropout(configured, rate)
-    except ParameterError as error:
-        raise ParameterError(f"{error}{': ' + ', '.join(unset) if unset else ''}") from None
+    set_dropout(configured, rate, unset)
     if unset:
         warnings.warn(
             f"apply() cannot set the dropout in {', '.join(unset)}: it stays as it is, while all other "

@@ -199,8 +199,7 @@ def _own_constant_losses(
     `shares`: logarithms of those of the classes.
     """
     train, test = torch.from_numpy(target[fold.train]), torch.from_numpy(target[fold.test])
-    first = np.zeros(target.shape[1]) if shares is None else shares
-    start = torch.as_tensor(first, dtype=torch.float32)
+    start = torch.as_tensor(np.zeros(target.shape[1]) if shares is None else shares, dtype=torch.float32)
     given = None if weight is None else torch.as_tensor(weight, dtype=torch.float32)
     outputs = constant_outputs(loss, train, start, weight=given)
     if shares is not None and float(mean_loss(loss, outputs.expand_as(train), train, given)) < 0:

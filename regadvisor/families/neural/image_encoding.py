@@ -117,8 +117,9 @@ def module_preprocessor(facts: DataFacts, transform: str, layout: str | None) ->
     if facts.inputs:
         return Pipeline([*network_preprocessor(facts, "none").steps, ("scale", _input_scaler(facts, layout))])
     if layout in SEQUENCES:
-        n_channels = shape[-1] if shape is not None and len(shape) == 2 else 1
-        scaler = ChannelScaler(n_channels, is_last=True)
+        is_last = layout != "channels-first"
+        n_channels = shape[-1 if is_last else 0] if shape is not None and len(shape) == 2 else 1
+        scaler = ChannelScaler(n_channels, is_last=is_last)
     elif shape is not None:
         scaler = ChannelScaler(shape[0] if len(shape) == 3 else 1)
     else:

@@ -22,7 +22,7 @@ SCHEDULES = ("flat-cosine", "cosine", "constant", "one-cycle")
 COUPLINGS = ("decoupled", "loss")
 TRANSFORMS = ("standard", "none")
 #: Layouts of sequences.
-SEQUENCES = ("sequence", "channels", "steps-first")
+SEQUENCES = ("sequence", "channels", "steps-first", "channels-first")
 #: How rows enter a module; see ``module/inputs.py``.
 LAYOUTS = ("flat", *SEQUENCES, "image", "image-last", "tokens", "codes", "inputs", "inputs-as-floats")
 
@@ -155,6 +155,7 @@ class Recipe:
         - "flat": (rows, features).
         - "sequence": (rows, steps, channels), "channels": (rows, channels, steps), "steps-first":
           (steps, rows, channels). X is (n, steps, channels), or (n, steps) of one channel.
+          "channels-first": X is (n, channels, steps), and passed like that.
         - "tokens": (rows, tokens) as int64, for X (n, tokens) of whole numbers.
         - "image": (rows, channels, height, width); "image-last": the channels last.
         - "codes": two tensors, numbers scaled as usual and the codes of the categories as int64 (0: missing

@@ -30,7 +30,7 @@ from regadvisor.families.neural.module.source import ModuleSource, asked_for, na
 from regadvisor.families.neural.module.stack import ModuleArchitecture
 from regadvisor.families.neural.module.trial import examine
 from regadvisor.families.neural.own_loss import with_one_logit
-from regadvisor.families.neural.parameters import as_written
+from regadvisor.families.neural.parameters import as_written, penalised_parameters
 from regadvisor.families.neural.recipe import LAYOUTS, Recipe
 from regadvisor.records import DataFacts, Note, Training
 from regadvisor.regularizer import DROPOUT_KINDS, KINDS, Kind
@@ -84,6 +84,8 @@ class ModuleFamily(MLPFamily):
         self.kinds: tuple[Kind, ...] = tuple(
             kind for kind in KINDS if has_dropout(first) or kind not in DROPOUT_KINDS
         )
+        chosen = penalised_parameters(first, exempt=self.recipe.exempt, penalised=self.recipe.penalised)
+        self._penalised = tuple(name for name, own in chosen if own.requires_grad)
         self._last: ModuleArchitecture | None = None
         #: When the first look at the module ends, whatever it has found; then OutOfTimeError is raised.
         self.look_ends: Deadline = NEVER
@@ -138,6 +140,7 @@ class ModuleFamily(MLPFamily):
         """Return how the advised network is to be trained on everything, and what trained the sample."""
         training = super().training(picked, n_sample=n_sample, n_rows=n_rows, seed=seed)
         training = replace(training, family="module", hidden=(), module=self.label, layout=self.inputs.layout)
+        training = replace(training, penalised_names=self._penalised)
         last = self._last
         if last is None:
             return training
@@ -146,7 +149,6 @@ class ModuleFamily(MLPFamily):
             engine=last.engine,
             engine_reason=last.engine_reason,
             audit=last.audit,
-            penalised_names=last.layout.penalised_names,
             output=last.output,
             output_shape=last.output_shape,
         )

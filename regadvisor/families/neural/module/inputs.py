@@ -20,7 +20,7 @@ from regadvisor.records import Column, DataFacts, InputFacts
 from regadvisor.words import counted
 
 #: The order in which a module gets the axes (rows, steps, channels) of sequences.
-_ORDERS = {"sequence": (), "channels": (0, 2, 1), "steps-first": (1, 0, 2)}
+_ORDERS = {"sequence": (), "channels": (0, 2, 1), "steps-first": (1, 0, 2), "channels-first": ()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +93,7 @@ class Inputs:
         if self.given:
             return self._given()
         if layout in SEQUENCES:
-            return (Part(start=0, stop=n, shape=self._steps, axes=_ORDERS[layout]),)
+            return (Part(start=0, stop=n, shape=self.shape or self._steps, axes=_ORDERS[layout]),)
         if layout.startswith("image"):
             axes = (0, 2, 3, 1) if layout == "image-last" else ()
             return (Part(start=0, stop=n, shape=self._pixels, axes=axes),)
@@ -109,10 +109,10 @@ class Inputs:
         return tuple(parts)
 
     @property
-    def _steps(self) -> tuple[int, int]:
+    def _steps(self) -> tuple[int, ...]:
         """Steps and channels of a sequence."""
         if len(self.shape) == 2:
-            return (self.shape[0], self.shape[1])
+            return self.shape[::-1] if self.layout == "channels-first" else self.shape
         return (self.n_flat, 1)
 
     @property
@@ -178,7 +178,7 @@ class Inputs:
         is_flat = self.shape and self.layout == "flat"
         own, numbers, start = (replace(self, layout="image") if is_flat else self), [], 0
         for part in own.parts:
-            found = _channels(part.shape)
+            found = _channels((*part.shape, 1) if self.layout == "channels-first" else part.shape)
             numbers.append(np.full(len(found), -1) if part.is_whole else start + found)
             start += int(found.max()) + 1
         return np.concatenate(numbers)
@@ -197,11 +197,11 @@ class Inputs:
                 for number, part in enumerate(self.parts)
             )
         if self.layout in SEQUENCES:
-            orders = {"sequence": "(rows, steps, channels)", "channels": "(rows, channels, steps)"}
+            orders = {"sequence": "(rows, steps, channels)", "steps-first": "(steps, rows, channels)"}
             steps, n_channels = self._steps
             return (
                 f"sequences of {counted(steps, 'step')} and {counted(n_channels, 'channel')} as "
-                f"{orders.get(self.layout, '(steps, rows, channels)')}"
+                f"{orders.get(self.layout, '(rows, channels, steps)')}"
             )
         if self.layout.startswith("image"):
             n_channels, height, width = self._pixels

@@ -53,7 +53,7 @@ def find_layout(source: ModuleSource, facts: DataFacts, features: Values | None 
         if _fits(tried, rows):
             if not _is_turned_inside(tried, rows):
                 return layout
-            turned = turned or layout
+            turned = turned or ("channels-first" if facts.image_shape and layout == "sequence" else layout)
     return turned or layouts[0]
 
 
