@@ -182,6 +182,30 @@ def test_a_regressor_may_return_one_number_a_row() -> None:
     np.testing.assert_allclose(found[0][0], found[1][0], rtol=1e-5)
 
 
+class Two(Flat):
+    """The outputs, and what they are made of."""
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return super().forward(x), x
+
+
+class OfFirst(skorch.NeuralNetRegressor):  # type: ignore[misc]
+    """As the autoencoder of skorch's notebooks."""
+
+    def get_loss(self, y_pred: Any, y_true: Any, *args: Any, **kwargs: Any) -> Any:
+        return super().get_loss(y_pred[0], y_true, *args, **kwargs)
+
+
+def test_a_regressor_may_return_several_things() -> None:
+    found = []
+    for kind, module in ((OfFirst, Two), (skorch.NeuralNetRegressor, Flat)):
+        given = net(kind, module=module, train_split=None)
+        fit = SkorchFit(given, make_table(X, NUMBERS).facts)
+        fit.check(X)
+        found.append(fit(Regularizer(l2=0.1), X, NUMBERS, 0).predict(X))
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-5)
+
+
 def test_a_module_in_double_precision_gets_such_rows() -> None:
     given = net(skorch.NeuralNetRegressor, module=lambda: nn.Linear(6, 1).double(), train_split=None)
     fit = SkorchFit(given, make_table(X, NUMBERS).facts)
