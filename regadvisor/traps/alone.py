@@ -176,7 +176,7 @@ def coded(view: View, *, told: Sequence[int]) -> tuple[Note, ...]:
     is_candidate = view.is_whole & ~view.is_category & ~view.is_date & (view.n_levels >= 3)
     is_candidate &= (is_few := view.n_levels <= len(view.rows) / thresholds.CODED_ROWS_PER_LEVEL)
     known = [told, *([j] for j in np.flatnonzero(is_few & view.is_category).tolist())]
-    candidates = [j for j in view.varying.tolist() if is_candidate[j] and not _is_of(view, j, known)]
+    candidates = [j for j in view.varying.tolist() if is_candidate[j]]
     if not 0 < len(candidates) <= _MOST_CODED:
         return ()
     y, left = _asked(view)[0], thresholds.CODED_NUMBER
@@ -188,7 +188,8 @@ def coded(view: View, *, told: Sequence[int]) -> tuple[Note, ...]:
         luck = thresholds.CODED_Z * np.sqrt(2.0 * view.n_levels[j]) / len(y)  # of means of noise
         is_coded = gain[best] >= max(thresholds.CODED_GAIN, luck)
         is_coded &= own.as_number[best] <= left * own.as_levels[best]
-        if is_coded and own.as_levels[best] < thresholds.NEAR_LEAK:  # of a leak that is told elsewhere
+        is_coded &= own.as_levels[best] < thresholds.NEAR_LEAK  # a leak is told elsewhere
+        if is_coded and not _is_of(view, j, known):
             found.append((j, float(own.as_levels[best]), float(max(own.as_number[best], 0.0))))
     return (_coded_note(view, found),) if found else ()
 
