@@ -81,9 +81,8 @@ def read_frame(path: str | Path, *, stdin: IO[bytes] | IO[str] | None = None) ->
     markers (NA, NaN, null, …) and ``?`` are missing values. Dates stay text: they are read where those of
     frames are.
 
-    `path`: a file ending in .csv, .tsv, .txt, .json (a list of objects), .jsonl, .ndjson (each also with .gz)
-    or .parquet; ``"-"`` reads standard input, whose format is found from its content. `stdin`: read instead
-    of ``sys.stdin``.
+    `path`: ends in .csv, .tsv, .txt, .json, .jsonl, .ndjson (each also with .gz) or .parquet; ``"-"`` reads
+    standard input, whose format is found from its content. `stdin`: read instead of ``sys.stdin``.
 
     Raises DataError if there is no such file, or it is not a table in one of these formats;
     MissingDependencyError if it is Parquet and pyarrow is not installed.
