@@ -550,6 +550,25 @@ def test_what_is_penalised_is_known_of_a_module_that_nobody_ran() -> None:
     assert training.penalised_names
 
 
+class Deep(nn.Module):
+    """As libraries for click rates have it: one table, whose first column is looked up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.codes, self.head = nn.Embedding(9, 3), nn.Linear(4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(torch.cat([self.codes(x[:, 0].long()), x[:, 1:]], dim=1))
+
+
+def test_codes_that_a_module_looks_up_in_a_table_are_not_scaled() -> None:
+    rng = np.random.default_rng(0)
+    X, y = np.column_stack([rng.integers(0, 9, 90), rng.normal(size=90)]), rng.normal(size=90)
+    assert family_of(Deep, X, y).recipe.transform == "none"
+    assert family_of(Deep, X * [1, 50], y).recipe.transform is None  # nobody has prepared the numbers
+    assert family_of(lambda: nn.Linear(2, 1), X, y).recipe.transform is None
+
+
 class Products(nn.Module):
     """As tutorials on recommendations have it: a number of a user and of an item."""
 

@@ -194,10 +194,7 @@ def _own_constant_losses(
     shares: NDArray[np.float64] | None,
     weight: NDArray[np.float64] | None,
 ) -> NDArray[np.float32]:
-    """Return the held-out losses of the best constant outputs by the caller's loss, shape (n_test,).
-
-    `shares`: logarithms of those of the classes.
-    """
+    """Return held-out losses (n_test,) of the best constant; `shares`: logarithms of those of classes."""
     train, test = torch.from_numpy(target[fold.train]), torch.from_numpy(target[fold.test])
     start = torch.as_tensor(np.zeros(target.shape[1]) if shares is None else shares, dtype=torch.float32)
     given = None if weight is None else torch.as_tensor(weight, dtype=torch.float32)

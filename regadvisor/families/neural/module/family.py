@@ -77,10 +77,15 @@ class ModuleFamily(MLPFamily):
         self.model = checked_model(model, facts)
         self.label = model if isinstance(model, str) else name_of(model)
         self.inputs = self._found_inputs(facts, features)
-        is_open = self.recipe.transform is None and not isinstance(model, str)
-        if is_open and features is not None and is_on_common_scale(features, facts, self.inputs.channels()):
-            self.recipe = replace(self.recipe, transform="none")
         first = self.model if isinstance(self.model, nn.Module) else self._source(facts).draw(0)
+        channels, parts = self.inputs.channels(), first.modules()
+        looks_up = self.inputs.layout == "flat" and any(isinstance(own, nn.Embedding) for own in parts)
+        if looks_up and channels is None and isinstance(features, np.ndarray) and features.dtype.kind == "f":
+            is_code = ((features >= 0) & (features == np.rint(features))).all(0)
+            channels = np.where(is_code, -1, np.arange(features.shape[1]))
+        is_open = self.recipe.transform is None and not isinstance(model, str)
+        if is_open and features is not None and is_on_common_scale(features, facts, channels):
+            self.recipe = replace(self.recipe, transform="none")
         self.kinds: tuple[Kind, ...] = tuple(
             kind for kind in KINDS if has_dropout(first) or kind not in DROPOUT_KINDS
         )

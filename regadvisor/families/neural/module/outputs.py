@@ -92,8 +92,6 @@ def rows_of(returned: Any, n_rows: int, n_outputs: int, output: Output = None) -
 def is_spread(shape: Sequence[int], n_outputs: int) -> bool:
     """Return whether the outputs of a row have several axes, as steps of a forecast with their channels.
 
-    Several heads of as many outputs, or of one logit for two classes, are something else.
-
     >>> is_spread((5, 3), 15), is_spread((10, 1, 1), 10), is_spread((8, 3), 3), is_spread((2, 1), 2)
     (True, True, False, False)
     """
