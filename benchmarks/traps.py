@@ -30,7 +30,7 @@ from regadvisor.traps.hidden import hidden_signal
 
 CODES = ("leak", "shared-source", "numbers-rows", "extreme-features", "extreme-target", "skewed-target")
 CODES += ("separable-classes", HIDDEN_SIGNAL, "near-leak", "codes-as-numbers", "stands-for-missing")
-CODES += ("piled-target", "counts-target", "target-bands", "target-numbers-rows")
+CODES += ("piled-target", "counts-target", "target-bands", "target-numbers-rows", "made-rows")
 CODES += (CURVED_SIGNAL, "target-means", "rows-in-series", "later-target")
 #: What shuffling takes away.
 RELATIONS = ("leak", "shared-source", "separable-classes", HIDDEN_SIGNAL, "near-leak", "codes-as-numbers")

@@ -119,6 +119,12 @@ FOR_MISSING_LEVELS, FOR_MISSING_TIMES = 20, 3.0
 FOR_MISSING_ZERO_DISTANCE, FOR_MISSING_ZERO_NEXT, FOR_MISSING_ZERO_MOST = 4.0, 0.2, 0.15
 #: A 9 is so far behind answers that count from 0 or 1 up.
 FOR_MISSING_ANSWERS_GAP = 3
+#: Rows were made of others if this share of a class lies between two others of it, as far as rounding to six
+#: digits shows: directions to these two with this cosine. By luck none do in so many columns, each with so
+#: many different values as a share of the rows, in steps of no more than this share of a standard deviation,
+#: and with a variance of this share of the largest in so many directions.
+MADE_SHARE, MADE_COSINE, MADE_FEWEST_COLUMNS = 0.05, -1.0 + 1e-9, 3
+MADE_FINE, MADE_STEP, MADE_DEPTH = 0.35, 1e-4, 0.01
 #: Few values (three, or as many as are far away, up to this share of the rows) …
 EXTREME_MOST = 0.05
 #: … rule a column if they hold this share of its squares around the median. Of 30 normal values

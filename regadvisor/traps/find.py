@@ -9,6 +9,7 @@ from regadvisor.traps.extremes import extreme_features, odd_target
 from regadvisor.traps.identifiers import identifiers, notes_on_identifiers
 from regadvisor.traps.leaks import leaks
 from regadvisor.traps.made_of_target import made_of_target
+from regadvisor.traps.made_rows import made_rows
 from regadvisor.traps.no_values import for_missing
 from regadvisor.traps.separable import separable
 from regadvisor.traps.shared_rows import shared_rows
@@ -38,6 +39,7 @@ def find_traps(
     return (
         *leaked,
         *shared,
+        *made_rows(view, seed=seed),
         *notes_on_identifiers(view, numbered),
         *coded(view, told=source),
         *no_values,
