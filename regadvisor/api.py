@@ -92,7 +92,7 @@ def advise(
     Parameters
     ----------
     X : array, sparse matrix, tensor or data frame, shape (n_rows, n_features), or path
-        Features; NaN is missing. A path to a CSV, Parquet or JSONL file is read, and `y` is then the name of
+        Features; NaN is missing. A path to a CSV, Parquet or JSON file is read, and `y` is then the name of
         its target column, or a list of names. Of a frame (pandas, polars, pyarrow), `y`, `groups` and `time`
         may be names of its columns as well. Images (n, h, w[, c]), also a folder of them, and sequences
         (n, steps[, channels]) are flattened for models of tables and enter a module as it takes them. A dict

@@ -142,7 +142,7 @@ class _Options(SimpleNamespace):
 def advise(**given: Any) -> None:
     """Advise on a table.
 
-    DATA is a CSV, Parquet or JSON Lines file, a folder of them, or - for stdin. The model is linear, or
+    DATA is a CSV, Parquet or JSON file, a folder of them, or - for stdin. The model is linear, or
     for images an mlp, unless --model says otherwise.
 
     Folders, and files of more than a gigabyte in memory, are read in parts, once, in little memory. Images
