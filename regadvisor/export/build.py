@@ -12,6 +12,7 @@ from sklearn.multioutput import MultiOutputClassifier
 
 from regadvisor.errors import ParameterError
 from regadvisor.export.applied import built
+from regadvisor.families.estimator.parts import objective_of
 from regadvisor.families.fitted.estimator import FittedClassifier, FittedRegressor
 from regadvisor.families.fitted.function import FitFunction
 from regadvisor.families.fitted.own_library import own_function
@@ -41,12 +42,9 @@ def build_model(
     that the recipe had, by their names there; they are not part of a record.
     """
     if training.estimator is not None:
-        if module is None and training.objective == (
-            "MultiOutputClassifier(estimator=LogisticRegression())",
-        ):
-            module = MultiOutputClassifier(
-                LogisticRegression()
-            )  # what several labels are asked of by default
+        of_labels = MultiOutputClassifier(LogisticRegression())  # what several labels are asked of by default
+        if module is None and training.objective == objective_of(of_labels):
+            module = of_labels
         if module is None:
             raise ParameterError(
                 f"module must be the estimator that this advice is about ({training.estimator}), got None: "
