@@ -439,6 +439,15 @@ def test_frames_that_their_library_cannot_convert_are_refused():
         make_table(X, Panicking())
 
 
+@pytest.mark.parametrize("form", [np.asarray, pd.DataFrame])
+def test_rows_without_a_target_may_hold_infinity(form):
+    X = np.array([[1.0], [2.0], [np.inf], [3.0]])
+    table = make_table(form(X), np.array([0.5, 1.5, np.nan, 2.0]))
+    np.testing.assert_array_equal(np.asarray(table.X), X[[0, 1, 3]])
+    with pytest.raises(DataError, match="infinity"):
+        make_table(form(X), np.array([0.5, np.nan, 1.0, 2.0]))
+
+
 def test_rows_without_a_target_hide_no_note_about_how_columns_were_read():
     """Where one target was missing, nobody learned that a date can be read in two ways."""
     n = 60

@@ -63,7 +63,11 @@ class Columns:
 
 
 def read_columns(
-    container: Container, whole: Columns | None = None, like: Sequence[Column] | None = None
+    container: Container,
+    whole: Columns | None = None,
+    like: Sequence[Column] | None = None,
+    *,
+    is_used: bool = True,
 ) -> Columns:
     """Return what the columns are.
 
@@ -79,11 +83,12 @@ def read_columns(
         known = like if whole is None else whole.columns
         names, array = _names(values), as_one_array(values, known)
         if array is None:
-            return _as_whole(_read_frame(container, values, known), whole)
+            return _as_whole(_read_frame(container, values, known, is_used=is_used), whole)
         values = array
     numbers = Numbers(values=values, at=list(range(len(names))))
     stats = column_stats(numbers)
-    _check_finite(numbers, stats, names)
+    if is_used:
+        _check_finite(numbers, stats, names)
     columns = _numeric_columns(names, stats)
     notes = notes_on_columns(columns, {}, _duplicates(numbers, stats, names), _all_missing(names, stats))
     read = Columns(
@@ -114,7 +119,9 @@ def with_missing(read: Columns, elsewhere: Sequence[bool]) -> Columns:
     return replace(read, columns=tuple(columns))
 
 
-def _read_frame(container: Container, frame: pd.DataFrame, known: Sequence[Column] | None) -> Columns:
+def _read_frame(
+    container: Container, frame: pd.DataFrame, known: Sequence[Column] | None, *, is_used: bool = True
+) -> Columns:
     names = _names(frame)
     read = [read_column(frame.iloc[:, j], None if known is None else known[j]) for j in range(len(names))]
     written = {
@@ -130,7 +137,8 @@ def _read_frame(container: Container, frame: pd.DataFrame, known: Sequence[Colum
     numbers = Numbers(values=values, at=numeric_at)
     stats = dense_stats(numbers)
     numeric_names = [names[j] for j in numeric_at]
-    _check_finite(numbers, stats, numeric_names)
+    if is_used:
+        _check_finite(numbers, stats, numeric_names)
 
     facts = dict(zip(numeric_at, _numeric_columns(numeric_names, stats), strict=True))
     levels = {j: column.levels for j, column in enumerate(read) if column.levels is not None}

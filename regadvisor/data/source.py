@@ -142,7 +142,8 @@ def _read(
         return with_missing(columns, has_missing(container).tolist())
     if kept is None:
         return read_columns(container, None, _columns_like(container, like))
-    whole, rows = read_columns(container), container.take(np.flatnonzero(kept))
+    whole = read_columns(container, is_used=False)
+    rows = container.take(np.flatnonzero(kept))
     fewest = 0 if len(kept) - kept.sum() == 1 else ALMOST_DIFFERENT
     many = {j for j, levels in whole.levels.items() if len(levels.texts) > fewest}
     if many:
