@@ -229,9 +229,9 @@ def test_bytes_and_text_of_one_label_are_one_class() -> None:
     assert make_table(np.column_stack([A, B]), [b"no", "no", "yes"] * (N // 3)).facts.classes == ("no", "yes")
 
 
-@pytest.mark.parametrize("label", [b"\xff", "\udc80"])
-def test_labels_that_are_no_text_are_refused(label: Any) -> None:
-    y = np.array([label, "a"] * (N // 2), dtype=object)
+@pytest.mark.parametrize(("label", "other"), [(b"\xff", "a"), ("\udc80", "a"), ("\udc80", False)])
+def test_labels_that_are_no_text_are_refused(label: Any, other: Any) -> None:
+    y = np.array([label, other] * (N // 2), dtype=object)
     with pytest.raises(DataError, match=r"labels in y must be text that UTF-8 can hold.*rename these labels"):
         make_table(np.column_stack([A, B]), y)
 

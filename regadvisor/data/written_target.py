@@ -65,7 +65,10 @@ def column_with_numbers(
     is_mixed = held.startswith("mixed")  # such as a row of units, or "", among numbers
     if held not in ("string", "bytes") and not is_mixed:
         return values, ()
-    as_text = values if held == "string" else values.map(level_text, na_action="ignore")
+    as_text = values
+    if held != "string":
+        as_text = values.astype(object)  # map() would fail at a text that UTF-8 cannot hold, told later
+        as_text.iloc[np.flatnonzero(values.notna())] = [level_text(value) for value in values.dropna()]
     present = as_text.dropna()
     different: Any = pd.unique(present)
     texts = [text for text in different if not means_missing(text)]
