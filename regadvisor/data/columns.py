@@ -115,7 +115,11 @@ def _as_whole(read: Columns, whole: Columns | None) -> Columns:
 def with_missing(read: Columns, elsewhere: Sequence[bool]) -> Columns:
     """Return the columns with missing values where these are, here or elsewhere."""
     pairs = zip(read.columns, elsewhere, strict=True)
-    columns = (replace(own, has_missing=own.has_missing or is_missing) for own, is_missing in pairs)
+    # Most columns stay what they are: of 20,000 a copy each takes a second.
+    columns = (
+        replace(own, has_missing=True) if is_missing and not own.has_missing else own
+        for own, is_missing in pairs
+    )
     return replace(read, columns=tuple(columns))
 
 

@@ -5,6 +5,8 @@ Random folds put such a row beside those that it was made of. Measurements do no
 
 from __future__ import annotations
 
+from itertools import islice
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,7 +26,8 @@ def made_rows(view: View, *, seed: int) -> tuple[Note, ...]:
     table, rng = view.table, np.random.default_rng(seed)
     is_fine = ~view.is_category & ~view.is_date & ~np.isnan(view.ordered[:, -1])
     is_fine &= view.n_levels >= thresholds.MADE_FINE * len(view.rows)
-    at = [j for j in rng.permutation(np.flatnonzero(is_fine)) if _is_fine(view.values[:, j])][:_MOST_COLUMNS]
+    fine = (j for j in rng.permutation(np.flatnonzero(is_fine)) if _is_fine(view.values[:, j]))
+    at = [*islice(fine, _MOST_COLUMNS)]
     fewest = thresholds.MADE_FEWEST_COLUMNS
     if len(at) < fewest or not thresholds.LEAK_CURVE_ROWS <= table.n_rows <= _TOO_MANY:
         return ()

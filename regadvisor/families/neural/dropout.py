@@ -56,9 +56,10 @@ def set_dropout(module: nn.Module, rate: float, unset: Sequence[str] = ()) -> No
     parts = [(part, "p") for part in module.modules() if takes_masks(part)]
     parts += with_rates_inside(module)
     if rate > 0 and not parts:
+        found = f"only {', '.join(unset)}" if unset else "none"
         raise ParameterError(
-            f"module must have a torch.nn.Dropout layer to apply dropout {rate:g} to, got none; add them "
-            f"behind the hidden layers (dropout written as a function cannot be found) {', '.join(unset)}"
+            f"module must have a torch.nn.Dropout layer to apply dropout {rate:g} to, got {found}; add them "
+            "behind the hidden layers (dropout written as a function cannot be set)"
         )
     for part, name in parts:
         setattr(part, name, rate)
