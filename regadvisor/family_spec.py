@@ -16,7 +16,7 @@ class FamilySpec:
     is_network: bool = False
     #: Whose rows and fits it gets at each effort (``plan/effort.py``).
     effort: Literal["linear", "mlp"] = "linear"
-    #: How gains and supports were found to go from a sample to all rows (``full_size/laws.py``).
+    #: How gains and supports were found to go from a sample to all rows (``full_size.py``).
     laws: Literal["linear", "network"] = "linear"
     #: Whether its model is the caller's own, which no record holds.
     is_own: bool = False

@@ -17,7 +17,7 @@ from regadvisor.families.base import Fit, Fold, Job, Prepared
 from regadvisor.families.linear.family import LinearFamily
 from regadvisor.flowchart.chart import EXTENDED, Chart, without
 from regadvisor.flowchart.walk import walk
-from regadvisor.full_size.rescale import Rescaling
+from regadvisor.full_size import Rescaling
 from regadvisor.records import (
     CorrelationEvidence,
     Evidence,

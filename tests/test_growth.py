@@ -19,12 +19,11 @@ from test_sampling_blocks import table
 from regadvisor import advise
 from regadvisor.data.source import make_table
 from regadvisor.deadline import Deadline
-from regadvisor.evidence.full_size import train_size
+from regadvisor.evidence.full_size import GainAtFull, gain_at_full, train_size
 from regadvisor.families.linear.family import LinearFamily
 from regadvisor.flowchart.chart import EXTENDED
 from regadvisor.flowchart.questions import JUDGES
-from regadvisor.full_size.gain import GainAtFull, gain_at_full
-from regadvisor.full_size.laws import TRANSFER
+from regadvisor.full_size import TRANSFER
 from regadvisor.records import Evidence, GrowthEvidence, SampleEvidence
 from regadvisor.regularizer import Regularizer
 from regadvisor.sampling.draw import draw_sample

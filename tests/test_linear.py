@@ -28,7 +28,7 @@ from regadvisor.families.linear.family import LinearFamily
 from regadvisor.families.linear.fit import solve
 from regadvisor.families.linear.problem import Penalty, Problem
 from regadvisor.families.linear.quadratic import minimise_quadratic, violation
-from regadvisor.full_size.rescale import Rescaling
+from regadvisor.full_size import Rescaling
 from regadvisor.regularizer import Regularizer
 
 pytestmark = pytest.mark.usefixtures("exact_solvers")

@@ -36,7 +36,7 @@ from regadvisor.families.neural.recipe import Recipe
 from regadvisor.families.neural.scoring import choose_checkpoints, fewest_epochs
 from regadvisor.families.neural.strengths import PORTFOLIOS, RANGES
 from regadvisor.families.preprocess import make_preprocessor
-from regadvisor.full_size.rescale import Rescaling, exponent
+from regadvisor.full_size import Rescaling, exponent
 from regadvisor.regularizer import KINDS, STRENGTHS, Regularizer
 
 SMALL = Recipe(hidden=(16, 8), lr=5e-3, batch_size=64)

@@ -28,7 +28,7 @@ from regadvisor.families.neural.nets import NetArchitecture
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.families.neural.scoring import choose_checkpoints
 from regadvisor.families.neural.strengths import LOSS_PORTFOLIOS, LOSS_RANGES
-from regadvisor.full_size.rescale import Rescaling
+from regadvisor.full_size import Rescaling
 from regadvisor.regularizer import KINDS, STRENGTHS, Regularizer
 
 SMALL = Recipe(hidden=(16, 8), lr=5e-3, batch_size=64)

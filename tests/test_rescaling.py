@@ -22,8 +22,15 @@ from regadvisor.families.base import Fit, Job
 from regadvisor.families.linear.family import LinearFamily
 from regadvisor.families.neural.family import MLPFamily
 from regadvisor.families.neural.recipe import Recipe
-from regadvisor.full_size.laws import STRENGTH_LAWS, TRANSFER, rescaled_loss, rescaling_costs
-from regadvisor.full_size.rescale import Rescaling, exponent, rescaled
+from regadvisor.full_size import (
+    STRENGTH_LAWS,
+    TRANSFER,
+    Rescaling,
+    exponent,
+    rescaled,
+    rescaled_loss,
+    rescaling_costs,
+)
 from regadvisor.plan.effort import EFFORTS
 from regadvisor.regularizer import KINDS, Regularizer
 from regadvisor.thresholds import ONE_CANDIDATE_FROM, RESCALING_MOST_LOST

@@ -10,7 +10,7 @@ import optuna
 from regadvisor.candidates import Candidate
 from regadvisor.deadline import Deadline
 from regadvisor.families.base import Fit, Job
-from regadvisor.full_size.rescale import Rescaling
+from regadvisor.full_size import Rescaling
 from regadvisor.regularizer import KINDS, Kind, Regularizer
 from regadvisor.sampling.folds import make_folds
 from regret.references import N_FOLDS, Task

@@ -15,7 +15,7 @@ from regadvisor.compare.claims import masses
 from regadvisor.compare.honest import Honest, bootstrap_counts, counted_sums
 from regadvisor.compare.paired import same_region, spread
 from regadvisor.compare.panel import ANY, CONSTANT, Panel
-from regadvisor.full_size.laws import rescaled_loss
+from regadvisor.full_size import rescaled_loss
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -16,7 +16,7 @@ from regadvisor.evidence.caller_score import Scoring, name_of, reported_scores
 from regadvisor.families.base import Family, Fit
 from regadvisor.flowchart.chart import NO_SIGNAL, Chart
 from regadvisor.flowchart.walk import Gather, walk
-from regadvisor.full_size.rescale import Rescaling
+from regadvisor.full_size import Rescaling
 from regadvisor.records import (
     Claim,
     Comparison,

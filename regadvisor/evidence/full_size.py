@@ -1,7 +1,11 @@
 """From the gain of the pick on the sample to its gain at the full size: the evidence of Q10.
 
-Where a budget was given that has room for it, the pick and no regularization are trained on all rows. The
-gain is extrapolated from the largest size by ``full_size/gain.py``.
+Where a budget was given that has room for it, the pick and no regularization are trained on all rows. From
+the largest size on, a gain is modelled as ``g(n) = g · (n / n_s)^-a``, as a share of the baseline's loss: the
+variance that a penalty saves falls with the rows. The power a is normal over data sets (``full_size.py``).
+Smaller samples of the same data say too little about their own a to count: on sets left out, intervals were
+best without them. So the gain on the sample is moved along the power and widened by the scatter that other
+sets showed per √(log ratio). No gain is assumed to keep its sign by more than that.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import optimize, special
 
 from regadvisor import thresholds
 from regadvisor.compare.honest import Honest
@@ -23,11 +28,9 @@ from regadvisor.data.table import MOST_CELLS, Table
 from regadvisor.deadline import Deadline
 from regadvisor.families.base import Family, Fit, Fold, Job, Prepared
 from regadvisor.family_spec import spec_of
-from regadvisor.full_size.gain import gain_at_full
-from regadvisor.full_size.laws import TRANSFER
-from regadvisor.full_size.rescale import Rescaling
+from regadvisor.full_size import TRANSFER, Rescaling
 from regadvisor.plan.plan import Plan
-from regadvisor.records import GrowthEvidence, SizePoint
+from regadvisor.records import GainAtFull, GrowthEvidence, SizePoint
 from regadvisor.regularizer import Kind, Regularizer
 from regadvisor.sampling.folds import make_folds
 from regadvisor.search.results import Results
@@ -35,6 +38,7 @@ from regadvisor.search.store import Journal, opened
 
 if TYPE_CHECKING:
     from regadvisor.sampling.draw import Drawn
+
 
 #: Folds of all rows, one of which is tested, in a check at the full size.
 _CHECK_FOLDS = 5
@@ -202,3 +206,48 @@ def train_size(
         for job, fit in found.items()
         if fit is not None and np.isfinite(fit.losses[is_tested]).all()
     }
+
+
+#: The normal distribution of the power: points in standard deviations, and their probabilities.
+_POINTS = np.linspace(-4.0, 4.0, 201)
+_MASS = np.exp(-0.5 * _POINTS**2) / np.exp(-0.5 * _POINTS**2).sum()
+#: A gain is never taken for better known than this, as a share of the loss.
+_SMALLEST_SE = 1e-6
+
+
+def gain_at_full(
+    gain: float, se: float, *, ratio: float, power: tuple[float, float], scatter: float, region: float
+) -> GainAtFull:
+    """Extrapolate a gain from the rows on which it was measured to the full size.
+
+    `gain`, `se`: as measured, a share of the loss of none, with its standard error. `ratio`: the full size
+    over the rows on which it was measured; below 1 it counts as 1. `power`: mean and standard deviation of
+    the power by which gains fall with the rows. `scatter`: standard deviation of what else happens to a gain,
+    per √(log ratio). `region`: half width of the region in which a gain is none, as a share of the loss.
+
+    >>> found = gain_at_full(0.04, 0.001, ratio=4.0, power=(1.0, 0.1), scatter=0.0, region=0.005)
+    >>> round(found.gain, 3), round(found.low, 3), round(found.high, 3), round(found.p_better, 2)
+    (0.01, 0.008, 0.013, 1.0)
+    """
+    ratio = max(ratio, 1.0)
+    kept = ratio ** -(power[0] + power[1] * _POINTS)
+    mean = gain * kept
+    sd = np.hypot(kept * max(se, _SMALLEST_SE), scatter * math.sqrt(math.log(ratio)))
+
+    def below(value: float) -> float:
+        return float(_MASS @ special.ndtr((value - mean) / sd))
+
+    ends = float((mean - 8 * sd).min()), float((mean + 8 * sd).max())
+    low, middle, high = (
+        float(optimize.brentq(lambda value, share=share: below(value) - share, *ends, xtol=1e-12))
+        for share in (0.025, 0.5, 0.975)
+    )
+    p_worse, p_not_better = below(-region), below(region)
+    return GainAtFull(
+        gain=middle,
+        low=low,
+        high=high,
+        p_better=1.0 - p_not_better,
+        p_same=p_not_better - p_worse,
+        p_worse=p_worse,
+    )

@@ -16,7 +16,7 @@ from regadvisor.errors import StorageError
 from regadvisor.evidence.pilot import Pilot, pilot_rows
 from regadvisor.families.base import Family
 from regadvisor.family_spec import spec_of
-from regadvisor.full_size.laws import TRANSFER, rescaling_costs
+from regadvisor.full_size import TRANSFER, rescaling_costs
 from regadvisor.plan.effort import EFFORTS, Effort, auto_budget, telling_share
 from regadvisor.plan.plan import SIZES, CostModel, Plan, Situation, trained_rows
 from regadvisor.records import ResourceEvidence

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from regadvisor.candidates import Candidate
 from regadvisor.deadline import NEVER, Deadline, OutOfTimeError
-from regadvisor.full_size.laws import Law
-from regadvisor.full_size.rescale import Rescaling, rescaled, told
+from regadvisor.full_size import Law, Rescaling, rescaled, told
 from regadvisor.records import Training
 from regadvisor.regularizer import Coupling, Kind, Regularizer
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 from regadvisor import thresholds
 from regadvisor.flowchart.chart import BOTH, PICK, Question
-from regadvisor.full_size.laws import rescaled_loss
+from regadvisor.full_size import rescaled_loss
 from regadvisor.records import Answer, Comparison, Evidence, Number, Reply, ScoreEvidence
 from regadvisor.regularizer import KINDS, Kind, plain_label
 from regadvisor.words import between, capital, number, part_of, spread

@@ -28,7 +28,7 @@ from regadvisor.candidates import Candidate
 from regadvisor.deadline import Deadline
 from regadvisor.families.base import Family, Fit, Fold, Job, Prepared
 from regadvisor.families.estimator.names import code_mark, text_of
-from regadvisor.full_size.laws import rescaled_loss
+from regadvisor.full_size import rescaled_loss
 from regadvisor.plan.effort import Effort
 from regadvisor.plan.plan import Plan
 from regadvisor.regularizer import KINDS, Kind

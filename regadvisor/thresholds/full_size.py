@@ -20,7 +20,7 @@ RESCALING_MOST_LOST = 0.5
 # -------------------------------------------------------------------------------------------------- strengths
 
 #: From a sample to all rows, strength × Σ lr of a decoupled penalty falls with the rows to a power within
-#: this range (``full_size.laws.STRENGTH_LAWS``).
+#: this range (``full_size.STRENGTH_LAWS``).
 EXPONENT_RANGE = (0.0, 1.0)
 #: No further than to this many times the rows of the sample, the most that was measured.
 FARTHEST_RATIO = 64.0

@@ -37,8 +37,7 @@ from regadvisor.families.fitted.learner import Call, FittedFold, FittedPrepared,
 from regadvisor.families.fitted.losses import Floats, constant_losses
 from regadvisor.families.linear.family import LinearFamily
 from regadvisor.families.neural.strengths import candidate, default_regularizer
-from regadvisor.full_size.laws import Law
-from regadvisor.full_size.rescale import Rescaling
+from regadvisor.full_size import Law, Rescaling
 from regadvisor.records import Note, Training
 from regadvisor.regularizer import Coupling, Kind, Regularizer
 

@@ -26,7 +26,7 @@ from regadvisor.families.linear.data import LinearFold, LinearPrepared, encode_f
 from regadvisor.families.linear.fit import solve
 from regadvisor.families.linear.problem import Floats, Penalty, Problem, predictors
 from regadvisor.families.preprocess import make_preprocessor
-from regadvisor.full_size.laws import Law
+from regadvisor.full_size import Law
 from regadvisor.global_state import one_blas_thread
 from regadvisor.records import Training
 from regadvisor.regularizer import Coupling, Kind, Regularizer

@@ -38,7 +38,7 @@ from regadvisor.families.neural.recipe import Recipe
 from regadvisor.families.neural.schedule import full_run_rates, planned_epochs, rescaled_epochs, sample_plan
 from regadvisor.families.neural.strengths import candidate, default_regularizer
 from regadvisor.families.neural.threads import n_workers, one_thread, side_by_side, speed_up
-from regadvisor.full_size.rescale import Rescaling
+from regadvisor.full_size import Rescaling
 from regadvisor.records import DataFacts, Training
 from regadvisor.regularizer import KINDS, Coupling, Kind, Regularizer
 from regadvisor.thresholds import LONGER_OF_CONSTANT, LONGER_PAYS, LONGEST_RUNS
