@@ -17,7 +17,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from regadvisor.conversion_table import RULES
+from regadvisor.conversions import RULES
 from regadvisor.flowchart.chart import CLASSIC, EXTENDED
 from regadvisor.flowchart.draw import to_ascii, to_svg
 

@@ -134,7 +134,7 @@ class Advice(Reading):
         StrengthError
             If the advice was given without data.
         """
-        from regadvisor.export.use import applied_to
+        from regadvisor.export.applied import applied_to
 
         return applied_to(target, *self._trainable(), self.regularizer)
 
@@ -171,7 +171,7 @@ class Advice(Reading):
         ParameterError
             If the advice is not about a network, or a pattern fits no parameter of `module`.
         """
-        from regadvisor.export.use import optimizer_for
+        from regadvisor.export.applied import optimizer_for
 
         facts, training = self._trainable()
         return optimizer_for(
@@ -225,7 +225,7 @@ class Advice(Reading):
             )
         training = self._record.training
         if training.family in ("mlp", "module"):
-            from regadvisor.export.use import check_training
+            from regadvisor.export.applied import check_training
 
             check_training(training)
         return self._record.data, training

@@ -23,10 +23,9 @@ from regadvisor.data.table import is_column
 from regadvisor.deadline import finished
 from regadvisor.decision.decide import Decider, Decision
 from regadvisor.errors import ParameterError, enough_memory
-from regadvisor.evidence.caller_score import Scoring
 from regadvisor.evidence.gather import Gatherer
 from regadvisor.evidence.layout import flat_images
-from regadvisor.evidence.scores import loss_name
+from regadvisor.evidence.scores import Scoring, loss_name
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.family_spec import spec_of
 from regadvisor.flowchart.chart import NO_SIGNAL, Chart, limited, resolve, sparse_first

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from regadvisor.advice import Advice
-    from regadvisor.evidence.caller_score import Scoring
+    from regadvisor.evidence.scores import Scoring
     from regadvisor.families.neural.recipe import Recipe
     from regadvisor.families.pipeline import AdvisedPipeline
     from regadvisor.flowchart.chart import Chart

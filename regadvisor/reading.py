@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from regadvisor.errors import ParameterError
 from regadvisor.records import Claim, Record, Step
 from regadvisor.regularizer import Regularizer
-from regadvisor.report.brief import brief
-from regadvisor.report.markdown import to_markdown
-from regadvisor.report.serial import read_json, to_json
-from regadvisor.report.text import to_text
+from regadvisor.report.serial import brief, read_json, to_json
+from regadvisor.report.text import to_markdown, to_text
 from regadvisor.report.view import view
 from regadvisor.writing import write_whole
 
@@ -50,7 +48,7 @@ class Reading:
     def summary(self) -> dict[str, Any]:
         """The advice as plain data: verdict, kind, strengths, parameters by library, gain, how sure, ties.
 
-        It stands at the top of the JSON as well; :func:`regadvisor.report.brief.brief` lists the fields.
+        It stands at the top of the JSON as well; :func:`regadvisor.report.serial.brief` lists the fields.
         """
         return brief(self._record)
 
@@ -116,7 +114,7 @@ class Reading:
         The page has no scripts, opens offline, and needs nothing beside it. The same record gives the same
         page.
         """
-        from regadvisor.pictures.page import page
+        from regadvisor.pictures.draw import page
 
         return _written(page(self._record, snippets=self._snippets()), path)
 
@@ -147,7 +145,7 @@ class Reading:
             If there is no such picture, or this advice lacks the numbers for it.
         """
         if kind == "chart":
-            from regadvisor.pictures.page import chart_svg
+            from regadvisor.pictures.draw import chart_svg
 
             return chart_svg(self._record)
         from regadvisor.pictures.draw import plot

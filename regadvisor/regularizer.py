@@ -248,7 +248,7 @@ class Regularizer:
         if loss not in (None, "mse"):
             raise ParameterError(f"loss must be 'mse' or None, got {loss!r}")
         n = math.nan if n_rows is None else float(n_rows)
-        from regadvisor.conversion_table import Given, converted
+        from regadvisor.conversions import Given, converted
 
         given = Given(
             **{"l1": 0.0, "l2": 0.0, "dropout": 0.0, **self.strengths()},

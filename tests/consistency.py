@@ -19,7 +19,7 @@ from regadvisor import thresholds
 from regadvisor.advice import Advice
 from regadvisor.errors import ParameterError
 from regadvisor.flowchart.chart import PICK
-from regadvisor.pictures.page import chart_svg
+from regadvisor.pictures.draw import chart_svg
 from regadvisor.records import Record, ScoreEvidence
 from regadvisor.regularizer import label
 from regadvisor.report.phrases import short_label, signed_percent

@@ -564,8 +564,7 @@ RECORDS = {
 
 def golden_reports() -> dict[str, str]:
     """Return the golden reports by file name."""
-    from regadvisor.report.markdown import to_markdown
-    from regadvisor.report.text import to_text
+    from regadvisor.report.text import to_markdown, to_text
     from regadvisor.report.view import view
 
     reports = {f"{name}.txt": to_text(view(build())) for name, build in RECORDS.items()}

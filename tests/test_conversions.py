@@ -11,7 +11,7 @@ import torch
 from minimiser import minimiser
 
 from regadvisor import ParameterError, Regularizer, StrengthError
-from regadvisor.conversion_table import RULES, TARGETS, Given, Rule
+from regadvisor.conversions import RULES, TARGETS, Given, Rule
 
 N, SD = 80, 7.0
 ELASTIC = Regularizer(l1=0.05, l2=0.3)

@@ -31,8 +31,7 @@ from record_builders import (
 from regadvisor.advice import Advice
 from regadvisor.records import Comparison, Note, Record, ScoreEvidence, ShiftTest, Timings, ZeroedFeature
 from regadvisor.regularizer import KINDS, Regularizer
-from regadvisor.report.markdown import to_markdown
-from regadvisor.report.text import to_text
+from regadvisor.report.text import to_markdown, to_text
 from regadvisor.report.verdict import headline, main_claim
 from regadvisor.report.view import view
 from regadvisor.words import seconds
@@ -678,10 +677,10 @@ def test_seconds_are_right_to_five_percent(value: float) -> None:
 
 def test_rendering_a_record_imports_nothing_heavy() -> None:
     code = (
-        "import sys, regadvisor.report.text, regadvisor.report.markdown, regadvisor.report.serial as s\n"
+        "import sys, regadvisor.report.text, regadvisor.report.text, regadvisor.report.serial as s\n"
         "from regadvisor.report.view import view\n"
         "record = s.from_json(sys.stdin.buffer.read())\n"
-        "regadvisor.report.text.to_text(view(record)); regadvisor.report.markdown.to_markdown(view(record))\n"
+        "regadvisor.report.text.to_text(view(record)); regadvisor.report.text.to_markdown(view(record))\n"
         "heavy = {'numpy', 'scipy', 'sklearn', 'pandas', 'torch', 'optuna'} & set(sys.modules)\n"
         "sys.exit(f'imported {heavy}' if heavy else 0)"
     )

@@ -13,7 +13,7 @@ from regadvisor import DataError, advise
 from regadvisor.sampling.difference import classifier_test, interleaved_parts, judge_difference
 from regadvisor.sampling.draw import draw_sample
 from regadvisor.sampling.encode import fit_encode
-from regadvisor.sampling.equivalence import Draw, judge_moments
+from regadvisor.sampling.judge import Draw, judge_moments
 
 
 def weighted_rows(weight, n_rows, seed):

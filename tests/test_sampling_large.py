@@ -10,7 +10,7 @@ from scipy import stats
 from regadvisor import thresholds
 from regadvisor.sampling.draw import draw_sample
 from regadvisor.sampling.encode import fit_encode
-from regadvisor.sampling.equivalence import Draw, judge_moments
+from regadvisor.sampling.judge import Draw, judge_moments
 from regadvisor.sampling.strata import target_bins
 
 

@@ -16,8 +16,7 @@ from regadvisor.families.base import Fit, Job
 from regadvisor.plan.effort import EFFORTS
 from regadvisor.plan.plan import Situation
 from regadvisor.regularizer import Regularizer
-from regadvisor.search.cuts import affordable, measured_costs
-from regadvisor.search.halving import racing
+from regadvisor.search.halving import affordable, measured_costs, racing
 from regadvisor.search.results import Results
 from regadvisor.search.tune import tune
 

@@ -18,7 +18,7 @@ from regadvisor.errors import StorageError
 from regadvisor.families.base import Job
 from regadvisor.plan.effort import first_stage
 from regadvisor.regularizer import KINDS, Kind
-from regadvisor.search.cuts import affordable, measured_costs, opening_folds
+from regadvisor.search.halving import affordable, measured_costs, opening_folds
 from regadvisor.search.results import Results, to_scores
 from regadvisor.search.store import Journal
 from regadvisor.search.tune import tune

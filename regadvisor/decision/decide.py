@@ -12,7 +12,7 @@ from regadvisor.compare import claims
 from regadvisor.compare.panel import ANY, CONSTANT
 from regadvisor.compare.resampled import no_signal, resampled, strength_ties
 from regadvisor.compare.summary import fit_facts, still_learning, zeroed_features
-from regadvisor.evidence.caller_score import Scoring, name_of, reported_scores
+from regadvisor.evidence.scores import Scoring, name_of, reported_scores
 from regadvisor.families.base import Family, Fit
 from regadvisor.flowchart.chart import NO_SIGNAL, Chart
 from regadvisor.flowchart.walk import Gather, walk

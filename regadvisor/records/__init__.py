@@ -4,8 +4,8 @@ Nothing here computes. Evidence is what a question reads; a :class:`Step` is one
 :class:`Record` is everything that happened, and can be saved as JSON and rendered later without the data,
 torch or scikit-learn. Numbers are plain Python numbers, never NumPy's.
 
-``data.py``: what the data are. ``evidence.py``: what the questions read. ``decision.py``: the walk and what
-the advice says. ``training.py``: how to train on everything. Here: all of it together.
+``data.py``: what the data are. ``evidence.py``: what the questions read. ``decision.py``: the walk, what the
+advice says, and how to train on everything. Here: all of it together.
 """
 
 from __future__ import annotations
@@ -16,11 +16,9 @@ from typing import Literal
 from regadvisor.records.data import *
 from regadvisor.records.data import DataFacts, Note
 from regadvisor.records.decision import *
-from regadvisor.records.decision import Claim, Flip, Strength, Walk
+from regadvisor.records.decision import Claim, Flip, Strength, Training, Walk
 from regadvisor.records.evidence import *
 from regadvisor.records.evidence import Evidence
-from regadvisor.records.training import *
-from regadvisor.records.training import Training
 from regadvisor.regularizer import Kind
 
 #: Version of the JSON form of a record. Raised when a field changes its meaning or goes away.

@@ -6,9 +6,9 @@ from dataclasses import fields
 
 from regadvisor.records import Record
 from regadvisor.regularizer import Kind, label
-from regadvisor.report.brief import gains
 from regadvisor.report.phrases import clean, sentence, short_label, signed_percent
 from regadvisor.report.sections import model_name
+from regadvisor.report.serial import gains
 from regadvisor.report.verdict import losses, use
 from regadvisor.words import counted, joined, number, seconds
 

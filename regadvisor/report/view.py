@@ -1,7 +1,7 @@
 """The words of a report, decided once for every format.
 
 :func:`view` turns a record into a :class:`View`: sentences and cells, all text, in the order in which they
-are shown. The renderers (``text.py``, ``markdown.py``) only lay them out.
+are shown. The renderers (``text.py``, ``html.py``) only lay them out.
 """
 
 from __future__ import annotations

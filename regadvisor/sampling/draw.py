@@ -12,9 +12,8 @@ from regadvisor.data.table import Table
 from regadvisor.families.base import Fold
 from regadvisor.records import Note, SampleEvidence, ShiftTest
 from regadvisor.sampling.drift import order_hint, time_drift
-from regadvisor.sampling.equivalence import Judgement, identical
 from regadvisor.sampling.folds import make_folds
-from regadvisor.sampling.judge import judge_match, judge_sample
+from regadvisor.sampling.judge import Judgement, identical, judge_match, judge_sample
 from regadvisor.sampling.keys import canonical_order, row_keys
 from regadvisor.sampling.match import Matching, check_new, match_rows
 from regadvisor.sampling.request import SampleArgument, SampleRequest, read_request

@@ -29,8 +29,15 @@ from regadvisor.deadline import Deadline
 from regadvisor.families.base import Family, Fit, Job, are_unequal
 from regadvisor.plan.effort import first_stage
 from regadvisor.regularizer import LABELS, Kind, plain_label
-from regadvisor.search.cuts import affordable, interleaved, measured_costs, opening_folds
-from regadvisor.search.halving import going_on, merged, racing
+from regadvisor.search.halving import (
+    affordable,
+    going_on,
+    interleaved,
+    measured_costs,
+    merged,
+    opening_folds,
+    racing,
+)
 from regadvisor.words import number
 
 if TYPE_CHECKING:

@@ -1,7 +1,5 @@
 """Q4s to Q9b: the search, comparisons, what is said of fits, claims and the decision."""
 
-from __future__ import annotations
-
 # ---------------------------------------------------------------------------------------------------- replies
 
 #: Two kinds are the same if their mean losses differ by at most this share of the loss.

@@ -1,7 +1,5 @@
 """What the data are read as, which are refused, and how many rows are read."""
 
-from __future__ import annotations
-
 # -------------------------------------------------------------------------------------------------- magnitude
 
 #: The largest value of a column, sign aside, lies between these or is 0: sums of squares of squares of

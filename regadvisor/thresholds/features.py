@@ -1,7 +1,5 @@
 """Q3a and Q3b: are features correlated, and is the whole picture needed."""
 
-from __future__ import annotations
-
 #: A column or level with fewer rows than this off its most frequent value says nothing about association
 #: (Cochran 1954: expected counts of at least 5): two rare words may share all their three rows by chance.
 FEWEST_ROWS_OFF_MODE = 5

@@ -1,7 +1,5 @@
 """Q10: from the sample to all rows, for gains and strengths."""
 
-from __future__ import annotations
-
 # ------------------------------------------------------------------------------------------------------ gains
 
 #: Beyond this many times the rows of the sample a gain is not extrapolated to more than "unsure".

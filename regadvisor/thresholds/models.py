@@ -1,7 +1,5 @@
 """The families: how long networks train, default strengths, what is looked for in models of the caller's."""
 
-from __future__ import annotations
-
 # ---------------------------------------------------------------------------------------------- linear models
 
 #: No penalty is trained as ``LogisticRegression(C=1e6)``: where a best fit exists it is the same to 4 digits,

@@ -1,7 +1,5 @@
 """Q2: budgets and efforts, and which fits are made."""
 
-from __future__ import annotations
-
 # ------------------------------------------------------------------------------------------------- the budget
 
 #: ``budget="auto"``: up to so many rows as much as the evidence needs …

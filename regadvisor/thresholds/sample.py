@@ -1,7 +1,5 @@
 """Q1: is the sample like the whole, which folds, drift and matching."""
 
-from __future__ import annotations
-
 # ------------------------------------------------------------------------------------------------- the sample
 
 #: Standardised mean difference below which two samples count as balanced (Austin 2009, Stat. Med. 28:3083).

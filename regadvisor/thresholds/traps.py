@@ -1,7 +1,5 @@
 """What is odd about the data."""
 
-from __future__ import annotations
-
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
