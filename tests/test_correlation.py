@@ -169,21 +169,20 @@ def test_vif_is_adjusted_r_squared_of_a_regression() -> None:
     rng = np.random.default_rng(5)
     X = rng.standard_normal((120, 7)) + rng.standard_normal((120, 1))
     blocks = blocks_of(X)
-    measured, is_shrunk = variance_inflation(blocks, correlation_matrix(blocks))
+    measured = variance_inflation(blocks, correlation_matrix(blocks))
     n_rows, p = blocks.values.shape
     expected = []
     for j in range(p):
         others = np.delete(blocks.values, j, axis=1)
         r2 = LinearRegression().fit(others, blocks.values[:, j]).score(others, blocks.values[:, j])
         expected.append(1 / ((1 - r2) * (n_rows - 1) / (n_rows - p)))
-    assert not is_shrunk
     np.testing.assert_allclose(measured, np.maximum(expected, 1.0), rtol=1e-4)
 
 
 def test_categorical_vif_is_fox_and_monette() -> None:
     frame = mixed_frame(400, seed=6)
     blocks = blocks_of(frame)
-    measured = variance_inflation(blocks, correlation_matrix(blocks))[0][0]
+    measured = variance_inflation(blocks, correlation_matrix(blocks))[0]
     # The definition, on plain dummy variables: det(R_jj) det(R_-j) / det(R).
     others = pd.concat(
         [pd.get_dummies(frame["b"], drop_first=True, dtype=float), frame[["u", "v"]].rank()], axis=1
@@ -204,7 +203,6 @@ def test_explained_is_the_correlation_of_equicorrelated_columns() -> None:
     spearman = 6 / np.pi * np.arcsin(0.5 / 2)  # of normal columns with Pearson correlation 1/2
     assert factors.n_factors == 1
     assert factors.explained == pytest.approx(spearman, abs=0.02)
-    assert factors.largest_eigenvalue == pytest.approx(1 + 19 * spearman, rel=0.03)
 
 
 def test_effective_rank_spans_one_to_all_columns() -> None:

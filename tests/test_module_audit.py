@@ -87,7 +87,6 @@ def test_dropout_that_is_set_and_that_stays_and_what_regularizes_already(module:
     places = {each.name: (each.rate, each.is_set) for each in found.dropout}
     assert places == {"drop": (0.4, True), "path (DropPath).drop_prob": (0.1, False)}
     assert set(found.kept) == {"spectral_norm of spectral", "weight_norm of old", "max_norm=1 of codes"}
-    assert not found.is_run
     text = str(found)
     assert "first.weight" in text
     assert "weight_norm of old" in text

@@ -15,7 +15,7 @@ Everything is computed on ranks and, for categorical columns, on orthonormal lev
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -58,7 +58,6 @@ class Factors:
     n_factors: int
     explained: float
     edge: float
-    largest_eigenvalue: float
     effective_rank: float
 
 
@@ -85,15 +84,16 @@ def measure_correlation(table: Table, *, seed: int) -> CorrelationEvidence:
         return CorrelationEvidence(measured="unsure", n_columns=blocks.n_variables)
     correlation = correlation_matrix(blocks)
     factors = common_factors(blocks, correlation, rng)
-    inflation, is_shrunk = variance_inflation(blocks, correlation)
+    inflation = variance_inflation(blocks, correlation)
     worst = int(np.argmax(inflation))
     reply, margin, unit = _judge(factors.explained, inflation)
     return CorrelationEvidence(
         measured=reply,
-        **asdict(factors),
+        explained=factors.explained,
+        n_factors=factors.n_factors,
+        effective_rank=factors.effective_rank,
         vif=float(inflation[worst]),
         vif_column=titled(blocks.names[worst]),
-        is_shrunk=is_shrunk,
         n_columns=blocks.n_variables,
         margin=margin,
         margin_unit=unit,
@@ -149,7 +149,6 @@ def common_factors(blocks: Blocks, correlation: NDArray[np.float64], rng: np.ran
         n_factors=int(above.size),
         explained=float(min(1.0, common / most)),
         edge=edge,
-        largest_eigenvalue=float(eigenvalues[-1]),
         effective_rank=_effective_rank(eigenvalues),
     )
 
@@ -179,8 +178,8 @@ def _top_eigenvalue(matrix: NDArray[Any], rng: np.random.Generator) -> float:
     return float(eigsh(matrix, k=1, which="LA", v0=start, tol=1e-3, return_eigenvectors=False)[0])
 
 
-def variance_inflation(blocks: Blocks, correlation: NDArray[np.float64]) -> tuple[NDArray[np.float64], bool]:
-    """Return how much of each column's coefficient variance is due to the others, and if shrunk; see below.
+def variance_inflation(blocks: Blocks, correlation: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how much of each column's coefficient variance is due to the others.
 
     ``VIF_j = 1 / (1 − R²_j)`` is the j-th diagonal element of the inverse correlation matrix; R² is adjusted
     for the number of columns, so that independent columns give 1 for every p < n/2. For a categorical
@@ -216,7 +215,7 @@ def variance_inflation(blocks: Blocks, correlation: NDArray[np.float64]) -> tupl
     else:
         factors *= (n_rows - n_encoded) / (n_rows - 1)
     factors = np.minimum(factors, _rows_off_majority(blocks) / ROWS_PER_INFLATION)
-    return np.maximum(factors, 1.0), is_shrunk
+    return np.maximum(factors, 1.0)
 
 
 def _rows_off_majority(blocks: Blocks) -> NDArray[np.float64]:

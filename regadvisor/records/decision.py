@@ -140,8 +140,6 @@ class Audit:
     dropout: tuple[AuditedDropout, ...] = ()
     #: Regularization that is part of the module and stays, as in "weight_norm of conv".
     kept: tuple[str, ...] = ()
-    #: Whether rows were run through the module to see which weights a norm layer makes scale-invariant.
-    is_run: bool = False
 
     @property
     def penalised(self) -> tuple[str, ...]:

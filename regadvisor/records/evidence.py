@@ -112,12 +112,9 @@ class CorrelationEvidence:
     #: Share of the variance that common factors explain (eigenvalues above the permutation edge).
     explained: float | None = None
     n_factors: int | None = None
-    edge: float | None = None
-    largest_eigenvalue: float | None = None
     #: Largest variance inflation factor; on a shrunk matrix when p ≥ n/2.
     vif: float | None = None
     vif_column: str | None = None
-    is_shrunk: bool = False
     effective_rank: float | None = None
     n_columns: int | None = None
     #: Signed distance of the measured statistic to the threshold that decides (positive: yes).

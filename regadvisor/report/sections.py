@@ -8,7 +8,6 @@ from regadvisor.records import (
     UNSEEN_SIGNAL,
     Claim,
     DataFacts,
-    FitFacts,
     Record,
     SampleEvidence,
     ScoreEvidence,
@@ -49,6 +48,11 @@ _FOLDS = {
     "group": "folds by group",
     "time": "folds forward in time",
     "blocks": "blocks of rows, each with rows of its own to train on and to test on",
+}
+_IS_LIKE_THE_WHOLE = {
+    "equivalent": "It has the distribution of the whole.",
+    "inconclusive": "Whether it has the distribution of the whole stays open.",
+    "different": "It differs from the whole.",
 }
 #: The note that says what a model lacks.
 _LACKS = "kinds-of-model"
@@ -163,7 +167,7 @@ def _claimed(claim: Claim, record: Record) -> str:
         if not scores.none_exists and found.p_better < 0.5:  # which "unlikely" would seem to deny
             return "Regularizing is needed: without a penalty there is no best fit."
         claim = of_loss(claim, scores, found)
-    sure = f"{support(claim)}{_share(claim)}"
+    sure = support(claim) + ("" if claim.support is None else f" ({_down(claim.support)})")
     if claim.name == "kind":
         return f"{capital(name)} is the best kind, or within {least} of it: {sure}."
     said = claim.statement.rstrip(".")
@@ -173,11 +177,6 @@ def _claimed(claim: Claim, record: Record) -> str:
         if claim.statement != "Regularize.":  # that nothing changes is unlikely, which reads as if it helped
             sure = f"{likely(found.p_better)} ({_down(found.p_better)})"
     return f"{said}: {sure}."
-
-
-def _share(claim: Claim) -> str:
-    """Return the support of a claim in brackets, if it was measured."""
-    return "" if claim.support is None else f" ({_down(claim.support)})"
 
 
 def _down(share: float) -> str:
@@ -235,7 +234,7 @@ def sample(record: Record) -> tuple[str, ...]:
     lines = [*([] if is_said else [f"{size}."]), sentence(facts.size_reason)]
     lines += [] if scores is None else [f"Validated on {_folds(facts.validation, scores)}."]
     if not facts.is_everything:
-        lines.append(_match(facts))
+        lines.append(_IS_LIKE_THE_WHOLE[facts.verdict])
     lines += [line for line in _different(facts) if not facts.has_drift]
     return tuple(filter(None, lines))
 
@@ -248,15 +247,6 @@ def _folds(validation: str, scores: ScoreEvidence) -> str:
     if scores.n_folds == 1:
         return _ONE_FOLD.get(validation, f"1 {_FOLDS[validation].replace('folds', 'fold', 1)}")
     return f"{scores.n_folds} {_FOLDS[validation]}"
-
-
-def _match(facts: SampleEvidence) -> str:
-    words = {
-        "equivalent": "It has the distribution of the whole.",
-        "inconclusive": "Whether it has the distribution of the whole stays open.",
-        "different": "It differs from the whole.",
-    }
-    return words[facts.verdict]
 
 
 def _different(facts: SampleEvidence) -> tuple[str, ...]:
@@ -284,7 +274,7 @@ def features(record: Record) -> tuple[str, ...]:
 def fit(scores: ScoreEvidence, n_features: int | None) -> tuple[str, ...]:
     """Return over- and underfit, and what L1 zeroes; a category is several inputs."""
     ordered = sorted(scores.fit_facts, key=lambda facts: KINDS.index(facts.kind))
-    lines = [_fit_line(facts) for facts in ordered]
+    lines = [sentence(facts.text) for facts in ordered]
     if scores.n_zeroed:
         names = joined(map(_zeroed, scores.zeroed), most=6)
         listing = f": {names}" if names else ""
@@ -300,13 +290,6 @@ def fit(scores: ScoreEvidence, n_features: int | None) -> tuple[str, ...]:
 
 def _zeroed(feature: ZeroedFeature) -> str:
     return feature.name if feature.share >= 1 else f"{feature.name} (in {feature.share:.0%} of the folds)"
-
-
-def _fit_line(facts: FitFacts) -> str:
-    if facts.text:
-        return sentence(facts.text)
-    losses = f"{number(facts.train_loss)} in training, {number(facts.held_out_loss)} held out"
-    return f"{capital(label(facts.kind))}: {losses}."
 
 
 def warnings(record: Record) -> tuple[str, ...]:

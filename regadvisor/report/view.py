@@ -50,14 +50,14 @@ class CandidateRow:
     """One kind: its best strength and how it compares with no regularizer. Better gains are positive."""
 
     kind: str
-    strength: str
+    strength: str = ""
     loss: str
     #: Gain over no regularizer with the interval of the replies; empty for none itself.
     gain: str
     reply: str
-    tried: str
-    remarks: str
-    is_pick: bool
+    tried: str = ""
+    remarks: str = ""
+    is_pick: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,22 +150,19 @@ def view(record: Record) -> View:
 
 
 def _path_row(step: Step, number: int, record: Record) -> PathRow:
+    pick = ""
+    if step is record.walk.steps[-1]:
+        pick = f"outcome: {label(record.walk.outcome)}"
+    elif step.pick_after is not None and step.pick_after != step.pick_before:
+        pick = f"so far: {label('none') if step.pick_after == 'none' else short_label(step.pick_after)}"
     return PathRow(
         question=str(number),
         text=step.text,
         reply=step.reply,
         because=sentence(step.answer.because),
         action=step.action or "",
-        pick=_pick_text(step, is_last=step is record.walk.steps[-1], outcome=record.walk.outcome),
+        pick=pick,
     )
-
-
-def _pick_text(step: Step, *, is_last: bool, outcome: str) -> str:
-    if is_last:
-        return f"outcome: {label(outcome)}"
-    if step.pick_after is not None and step.pick_after != step.pick_before:
-        return f"so far: {label('none') if step.pick_after == 'none' else short_label(step.pick_after)}"
-    return ""
 
 
 # ---------------------------------------------------------------------------------- what was measured
@@ -178,15 +175,12 @@ def _candidates(record: Record, scores: ScoreEvidence) -> tuple[CandidateRow, ..
     kinds = [kind for kind in KINDS if kind in tried]
     kinds.sort(key=lambda kind: found.get(kind, float("inf")))
     rows = [_candidate(kind, record, scores) for kind in kinds]
+    pair = scores.comparison("constant", "none")
     constant = CandidateRow(
         kind="always guess",
-        strength="",
         loss=number(scores.constant_loss),
-        gain=_gain(scores.comparison("constant", "none")),
-        reply="" if (pair := scores.comparison("constant", "none")) is None else pair.reply,
-        tried="",
-        remarks="",
-        is_pick=False,
+        gain=_gain(pair),
+        reply="" if pair is None else pair.reply,
     )
     return (*rows, constant)
 

@@ -38,14 +38,15 @@ def in_blocks(drawn: Drawn, *, n_train: int, seed: int, is_single: bool = False)
     """
     rng = np.random.default_rng(seed)
     line = target_line(drawn.table, np.arange(drawn.table.n_rows, dtype=np.uint64))
-    everything = np.arange(drawn.table.n_rows, dtype=np.intp)
-    folds = []
+    y, folds = drawn.table.y, []
     for early, rows in _parts(drawn, is_single=is_single):
-        train = _spread(early, line, min(n_train, len(early)), rng)
+        shuffled = rng.permutation(early)
+        ordered = shuffled[np.argsort(line[shuffled], kind="stable")]  # every stretch in proportion
+        train = np.sort(ordered[one_per_slice(len(early), min(n_train, len(early)), rng)])
         test = np.setdiff1d(rows, train)
         if drawn.cluster_of_row is not None:
             test = test[~np.isin(drawn.cluster_of_row[test], drawn.cluster_of_row[train])]
-        if not len(test) or _lacks_class(drawn, everything, train):
+        if not len(test) or (drawn.table.is_classification and len(np.unique(y[train])) < len(np.unique(y))):
             return None
         folds.append(Fold(train=train, test=test, is_block=True))
     if not folds:
@@ -78,18 +79,3 @@ def _blocks(folds: list[Fold]) -> str:
     if len(folds) == 1:
         return f"{n_train:,} to train on"
     return f"{len(folds)} blocks of {n_train:,} rows to train on, which share none,"
-
-
-def _spread(
-    rows: NDArray[np.intp], line: NDArray[np.float64], n_wanted: int, rng: np.random.Generator
-) -> NDArray[np.intp]:
-    """Return `n_wanted` of the rows, every stretch of the line in proportion, sorted."""
-    shuffled = rng.permutation(rows)
-    ordered = shuffled[np.argsort(line[shuffled], kind="stable")]
-    return np.sort(ordered[one_per_slice(len(rows), n_wanted, rng)])
-
-
-def _lacks_class(drawn: Drawn, before: NDArray[np.intp], after: NDArray[np.intp]) -> bool:
-    """Whether a class of some rows is missing from others."""
-    y = drawn.table.y
-    return drawn.table.is_classification and len(np.unique(y[after])) < len(np.unique(y[before]))

@@ -187,7 +187,7 @@ def with_invariant(
         replace(each, why="; ".join(filter(None, (text, each.why)))) if each.name in invariant else each
         for each in found.parameters
     )
-    return replace(found, parameters=parameters, is_run=is_run)
+    return replace(found, parameters=parameters)
 
 
 def _measured(
