@@ -12,13 +12,11 @@ from scipy import sparse
 from sklearn.linear_model import ElasticNet, LogisticRegression
 
 from regadvisor.deadline import Deadline, OutOfTimeError
-from regadvisor.families.linear.curvature import curvature_at
-from regadvisor.families.linear.fit import solve
-from regadvisor.families.linear.ladder import STRIDE
+from regadvisor.families.linear.fit import STRIDE, solve
+from regadvisor.families.linear.newton import curvature_at
 from regadvisor.families.linear.problem import Penalty, Problem
-from regadvisor.families.linear.quadratic import minimise_quadratic, violation
+from regadvisor.families.linear.quadratic import minimise_quadratic, sweep, violation
 from regadvisor.families.linear.spectrum import FEWEST_FOR_GRAM, spectrum_of
-from regadvisor.families.linear.sweeps import sweep
 
 pytestmark = pytest.mark.usefixtures("exact_solvers")
 

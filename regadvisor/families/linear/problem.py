@@ -181,7 +181,7 @@ class Problem:
 
     @cached_property
     def ladder(self) -> list[Rung]:
-        """Rough L1 solutions, strongest first, as far as they were needed; see ``ladder.py``."""
+        """Rough L1 solutions, strongest first, as far as they were needed; see ``fit.py``."""
         return []
 
     @cached_property
