@@ -109,10 +109,14 @@ def check_ours(model: Any) -> None:
             if f"{base.__module__}.".startswith(f"{package}."):
                 raise ParameterError(f"model must be one of torch or scikit-learn, got {own.__name__}; {do}")
     theirs = next((each for each in own.__mro__ if each.__module__.startswith("sklearn.")), None)
-    why = None if theirs is None else _why_not(theirs)
+    why = None
+    if theirs is not None:
+        package, name = ".".join(theirs.__module__.split(".")[:2]), theirs.__name__.removesuffix("CV")
+        why = _NAMED[name] if name in _NAMED else _NOT_WEIGHTS.get(package)
     if theirs is not None and getattr(model, "kernel", None) == "linear":
         why = _LINEAR_KERNEL.get(theirs.__name__, why)
-    inner = _inner(model)
+    inside = (getattr(model, name, None) for name in ("estimator", "regressor", "classifier"))
+    inner = next((each for each in inside if hasattr(each, "get_params")), None)
     if theirs is not None and theirs.__name__.startswith(("AdaBoost", "Bagging")):
         why = TREES if inner is None or is_of(inner, "sklearn.tree") else why
     if why is not None:
@@ -122,15 +126,3 @@ def check_ours(model: Any) -> None:
     if isinstance(model, type) and hasattr(model, "get_params"):
         name = model.__name__
         raise ParameterError(f"model must be an estimator, got the class {name}; make one: model={name}()")
-
-
-def _why_not(own: type) -> str | None:
-    """Return why a class of scikit-learn cannot be asked about, or None."""
-    package, name = ".".join(own.__module__.split(".")[:2]), own.__name__.removesuffix("CV")
-    return _NAMED[name] if name in _NAMED else _NOT_WEIGHTS.get(package)
-
-
-def _inner(model: Any) -> Any:
-    """Return the estimator inside another; None: there is none."""
-    inside = (getattr(model, name, None) for name in ("estimator", "regressor", "classifier"))
-    return next((each for each in inside if hasattr(each, "get_params")), None)

@@ -117,7 +117,10 @@ def find_layout(sample: Table, rng: np.random.Generator) -> Layout | None:
     if shape is not None:
         width = shape[-1]
         return _judge("image array", (_Direction(lag=1, run=width), _Direction(lag=width)), columns)
-    series = [_judge(label, directions, columns) for label, directions in _series()]
+    series = [
+        _judge(f"columns of {n} interleaved series" if n > 1 else "columns", (_Direction(lag=n),), columns)
+        for n in (1, 2, 3, 4)
+    ]
     grids = [
         _judge(label, directions, columns)
         for label, directions in _grids(n_columns)
@@ -130,12 +133,6 @@ def _best(layouts: list[Layout] | list[Layout | None]) -> Layout | None:
     """Return the closest of the layouts that are seen; if none is, the closest of all."""
     found = [layout for layout in layouts if layout is not None]
     return max(found, key=lambda layout: (layout.is_seen, layout.closeness), default=None)
-
-
-def _series() -> Iterator[tuple[str, tuple[_Direction, ...]]]:
-    yield "columns", (_Direction(lag=1),)
-    for n_series in (2, 3, 4):
-        yield f"columns of {n_series} interleaved series", (_Direction(lag=n_series),)
 
 
 def _grids(n_columns: int) -> Iterator[tuple[str, tuple[_Direction, ...]]]:

@@ -61,7 +61,10 @@ def measure_whole_picture(table: Table, *, seed: int) -> WholePictureEvidence:
     layout = find_layout(sample, rng) if has_rows else None
     density, n_columns = _density(sample, rng) if has_rows else (None, table.facts.n_features)
     is_image = table.facts.image_shape is not None
-    statistics = _statistics(layout, density)
+    # Of what was measured: share of the "yes" threshold, distance to it, name.
+    statistics = [] if layout is None else [layout.statistic]
+    if density is not None:
+        statistics.append((density / DENSITY_YES, density - DENSITY_YES, _DENSITY_UNIT))
     decides = None if is_image or not statistics else max(statistics)
     reply: Literal["yes", "no", "unsure"] = "unsure"
     if is_image or (decides is not None and decides[0] >= 1):
@@ -77,16 +80,6 @@ def measure_whole_picture(table: Table, *, seed: int) -> WholePictureEvidence:
         margin=None if decides is None else decides[1],
         margin_unit=None if decides is None else decides[2],
     )
-
-
-def _statistics(layout: Layout | None, density: float | None) -> list[tuple[float, float, str]]:
-    """Return, for what was measured: share of the "yes" threshold, distance to it, name."""
-    found = []
-    if layout is not None:
-        found.append(layout.statistic)
-    if density is not None:
-        found.append((density / DENSITY_YES, density - DENSITY_YES, _DENSITY_UNIT))
-    return found
 
 
 def _is_no(layout: Layout | None, density: float | None, n_columns: int) -> bool:

@@ -229,8 +229,6 @@ def applied_to(target: Any, facts: DataFacts, training: Training, regularizer: R
         )
     _check_target(target)
     if hasattr(target, "get_params") and (training.family == "linear" or training.estimator is not None):
-        from regadvisor.export.applied import applied
-
         return applied(target, facts, regularizer, training)
     is_module = any(base.__module__.startswith("torch.nn") for base in type(target).__mro__)
     is_estimator = not spec_of(training.family).is_network or training.estimator is not None

@@ -36,7 +36,7 @@ LOWEST: Literal["the lowest loss"] = "the lowest loss"
 PickChange = Kind | Literal["dropout and penalty", "the lowest loss"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Edge:
     """Where one reply leads."""
 
@@ -80,10 +80,6 @@ class Chart:
     comparisons: Literal["sign", "interval"] = "interval"
 
 
-def _to(to: str, *, pick: PickChange | None = None, if_any_yes: tuple[str, ...] = ()) -> Edge:
-    return Edge(to=to, pick=pick, if_any_yes=if_any_yes)
-
-
 def _all_to(to: str, **picks: PickChange | None) -> dict[Reply, Edge]:
     """Return the edges of a comparison whose replies all lead to one question: what each makes the pick."""
     return {reply: Edge(to=to, pick=picks.get(reply)) for reply in ("better", "same", "worse", "unsure")}
@@ -104,14 +100,18 @@ CLASSIC = Chart(
     comparisons="sign",
     questions={
         "Q1": Question(
-            text=_Q1, judge="same_distribution", edges={"yes": Edge(to="Q2", action=_SAMPLE), "no": _to("Q3")}
+            text=_Q1,
+            judge="same_distribution",
+            edges={"yes": Edge(to="Q2", action=_SAMPLE), "no": Edge("Q3")},
         ),
         "Q2": Question(
-            text=_Q2, judge="resources", edges={"yes": Edge(to="Q4", action=_TRAIN), "no": _to("Q3")}
+            text=_Q2, judge="resources", edges={"yes": Edge(to="Q4", action=_TRAIN), "no": Edge("Q3")}
         ),
-        "Q3": Question(text=_Q3, judge="prior_knowledge", edges={"yes": _to("Q3a"), "no": _to("elasticnet")}),
-        "Q3a": Question(text=_Q3A, judge="correlated", edges={"yes": _to("l2"), "no": _to("Q3b")}),
-        "Q3b": Question(text=_Q3B, judge="whole_picture", edges={"yes": _to("l2"), "no": _to("l1")}),
+        "Q3": Question(
+            text=_Q3, judge="prior_knowledge", edges={"yes": Edge("Q3a"), "no": Edge("elasticnet")}
+        ),
+        "Q3a": Question(text=_Q3A, judge="correlated", edges={"yes": Edge("l2"), "no": Edge("Q3b")}),
+        "Q3b": Question(text=_Q3B, judge="whole_picture", edges={"yes": Edge("l2"), "no": Edge("l1")}),
         "Q4": Question(
             text=_Q4,
             judge="comparison",
@@ -122,13 +122,13 @@ CLASSIC = Chart(
             text="How well does L1 perform compared to L1+L2?",
             judge="comparison",
             compares=("l1", "elasticnet"),
-            edges={"better": _to("l1"), "worse": _to("elasticnet")},
+            edges={"better": Edge("l1"), "worse": Edge("elasticnet")},
         ),
         "Q6": Question(
             text="How well does L2 perform compared to L1+L2?",
             judge="comparison",
             compares=("l2", "elasticnet"),
-            edges={"better": _to("l2"), "worse": _to("none")},
+            edges={"better": Edge("l2"), "worse": Edge("none")},
         ),
     },
 )
@@ -142,36 +142,40 @@ EXTENDED = Chart(
             judge="same_distribution",
             edges={
                 "yes": Edge(to="Q2", action=_SAMPLE),
-                "no": _to("Q3"),
+                "no": Edge("Q3"),
                 "unsure": Edge(to="Q2", action=_SAMPLE),
             },
         ),
         "Q2": Question(
-            text=_Q2, judge="resources", edges={"yes": Edge(to="Q4s", action=_TRAIN), "no": _to("Q3")}
+            text=_Q2, judge="resources", edges={"yes": Edge(to="Q4s", action=_TRAIN), "no": Edge("Q3")}
         ),
-        "Q3": Question(text=_Q3, judge="prior_knowledge", edges={"yes": _to("Q3a"), "no": _to("elasticnet")}),
+        "Q3": Question(
+            text=_Q3, judge="prior_knowledge", edges={"yes": Edge("Q3a"), "no": Edge("elasticnet")}
+        ),
         "Q3a": Question(
-            text=_Q3A, judge="correlated", edges={"yes": _to("l2"), "no": _to("Q3b"), "unsure": _to("Q3b")}
+            text=_Q3A, judge="correlated", edges={"yes": Edge("l2"), "no": Edge("Q3b"), "unsure": Edge("Q3b")}
         ),
         "Q3b": Question(
-            text=_Q3B, judge="whole_picture", edges={"yes": _to("l2"), "no": _to("l1"), "unsure": _to("l2")}
+            text=_Q3B,
+            judge="whole_picture",
+            edges={"yes": Edge("l2"), "no": Edge("l1"), "unsure": Edge("l2")},
         ),
         "Q4s": Question(
             text="How does the best model compare to guessing the mean or the class shares?",
             judge="comparison",
             compares=("any", "constant"),
             edges={
-                "better": _to("Q4", pick="none"),
-                "same": _to(NO_SIGNAL),
-                "worse": _to(NO_SIGNAL),
-                "unsure": _to("Q4", pick="none"),
+                "better": Edge("Q4", pick="none"),
+                "same": Edge(NO_SIGNAL),
+                "worse": Edge(NO_SIGNAL),
+                "unsure": Edge("Q4", pick="none"),
             },
         ),
         "Q4": Question(
             text=_Q4,
             judge="comparison",
             compares=("elasticnet", "none"),
-            edges=_all_to("Q6") | {"better": _to("Q5", pick="elasticnet")},
+            edges=_all_to("Q6") | {"better": Edge("Q5", pick="elasticnet")},
         ),
         "Q5": Question(
             text="How well does L1 perform compared to the best so far?",
@@ -190,7 +194,7 @@ EXTENDED = Chart(
             judge="comparison",
             compares=("l2", PICK),
             edges=_all_to("Q8", better="l2", same="l2")
-            | {"unsure": _to("Q8", pick="l2", if_any_yes=("Q3a", "Q3b"))},
+            | {"unsure": Edge("Q8", pick="l2", if_any_yes=("Q3a", "Q3b"))},
         ),
         "Q8": Question(
             text="How well does dropout perform compared to the best so far?",
@@ -207,12 +211,12 @@ EXTENDED = Chart(
         "Q9b": Question(
             text="Does another kind have a lower loss after all?",
             judge="lowest_loss",
-            edges={"yes": _to("Q10", pick=LOWEST), "no": _to("Q10")},
+            edges={"yes": Edge("Q10", pick=LOWEST), "no": Edge("Q10")},
         ),
         "Q10": Question(
             text="Does the gain over no regularization last at the full size?",
             judge="full_size",
-            edges={"yes": _to(PICK), "same": _to("none"), "no": _to("none"), "unsure": _to(PICK)},
+            edges={"yes": Edge(PICK), "same": Edge("none"), "no": Edge("none"), "unsure": Edge(PICK)},
         ),
     },
 )

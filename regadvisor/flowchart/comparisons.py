@@ -107,18 +107,13 @@ def _rescaled_text(scores: ScoreEvidence, expected: dict[str, float], *kinds: Ki
     return f", after what rescaling to all rows may cost ({' and '.join(said)})" if said else ""
 
 
-def _side(side: str, evidence: Evidence, pick: Kind | None) -> str:
-    if side == PICK:
-        return pick or "none"
-    return best_with_dropout(evidence) if side == BOTH else side
-
-
 def comparison(question: Question, evidence: Evidence, pick: Kind | None, mode: Mode) -> Answer:
     """Answer how well one side performs compared to another."""
     scores = evidence.scores
     assert scores is not None
     assert question.compares is not None
-    a, b = (_side(side, evidence, pick) for side in question.compares)
+    named = {PICK: pick or "none", BOTH: best_with_dropout(evidence)}
+    a, b = (named.get(side, side) for side in question.compares)
     if a == b:
         because = f"{plain_label(a)} is the best so far itself."
         return question.settled(Answer(reply="same", because=because), lean="worse")

@@ -184,7 +184,9 @@ def _classifier_verdict(
     n_side = min(len(a.values), len(b.values), _MOST_ROWS_CLASSIFIED)
     if n_side < 2 * _CLASSIFIER_FOLDS or not len(a.names):
         return ShiftTest(what=what, verdict="inconclusive", text="too few rows to train a classifier")
-    columns, n_all = _some_columns(a, _MOST_COLUMNS_CLASSIFIED, rng), len(a.names)
+    is_target, n_all = a.origin == TARGET, len(a.names)
+    others = rng.permutation(np.flatnonzero(~is_target))[:_MOST_COLUMNS_CLASSIFIED]
+    columns = np.sort(np.append(np.flatnonzero(is_target), others)).astype(np.intp)
     sides = [_some_rows(side, n_side, rng).values[:, columns] for side in (a, b)]
     labels = np.repeat(np.array([True, False]), n_side)
     parts = interleaved_parts(labels, _CLASSIFIER_FOLDS, rng)
@@ -244,10 +246,3 @@ def _t(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
         means.append(mean)
         errors.append(np.maximum(share @ np.square(side) - mean**2, 0.0) / len(side))
     return np.asarray(np.abs(means[0] - means[1]) / np.sqrt(errors[0] + errors[1] + 1e-12))
-
-
-def _some_columns(encoded: Encoded, most: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Return random encoded columns of features, and those of the target."""
-    is_target = encoded.origin == TARGET
-    others = rng.permutation(np.flatnonzero(~is_target))[:most]
-    return np.sort(np.append(np.flatnonzero(is_target), others)).astype(np.intp)

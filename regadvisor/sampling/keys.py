@@ -117,9 +117,11 @@ def row_keys(table: Table) -> NDArray[np.uint64]:
         return sums
 
     keys = mix(on_grid(X, sizes, _COARSE) + _text_sums(X, by_place=False))
-    tied = _shared(keys)
-    if not len(tied):
+    ranked = np.sort(keys)
+    repeated = ranked[1:][ranked[1:] == ranked[:-1]]
+    if not len(repeated):
         return keys
+    tied = np.flatnonzero(pd.Series(keys).isin(repeated))
     if len(tied) < len(keys):
         X, y, sizes = _taken(X, tied), y[tied], sizes[tied]
     own, exact = keys[tied], _exact(X, y)
@@ -265,13 +267,6 @@ def _text_sums(X: Features, *, by_place: bool) -> NDArray[np.uint64]:
         own = places[j] if by_place else numbered(0, len(X) + 1)[np.bincount(codes)]
         sums += mix(hashes ^ own)[codes]
     return sums
-
-
-def _shared(keys: NDArray[np.uint64]) -> NDArray[np.intp]:
-    """Return the rows that are not alone with their key."""
-    ranked = np.sort(keys)
-    repeated = ranked[1:][ranked[1:] == ranked[:-1]]
-    return np.flatnonzero(pd.Series(keys).isin(repeated) if len(repeated) else repeated)
 
 
 def _shared_by_others(keys: NDArray[np.uint64], exact: NDArray[np.uint64]) -> NDArray[np.intp]:

@@ -81,7 +81,9 @@ def match_rows(source: Table, new: Table, *, n_rows: int, order: NDArray[np.intp
     source_bin, new_bin = np.searchsorted(edges, source_score), np.searchsorted(edges, new_score)
     available = np.bincount(source_bin, minlength=len(edges) + 1)
     wanted = np.bincount(new_bin, minlength=len(edges) + 1) / len(new_score)
-    size = _largest_size(wanted, available, min(n_rows, len(source_score)))
+    # The share that cannot be supplied rises with the size; the largest size with an allowed one, or all.
+    sizes, most = range(1, min(n_rows, len(source_score)) + 1), thresholds.MATCH_SHORTFALL
+    size = bisect_right(sizes, most, key=lambda n: _shortfall(wanted, available, n)) or len(sizes)
     take = np.minimum(allocate(np.round(wanted * 1e9).astype(np.intp), size), available)
     members = tuple(order[source_bin[order] == b] for b in range(len(edges) + 1))
     # Kish's number with the weights wanted / available; half a row where there is none, so that what the
@@ -120,16 +122,6 @@ def _scores(
     every[0][some_source] = own[~labels]
     every[1][some_new] = own[labels]
     return every[0], every[1]
-
-
-def _largest_size(wanted: NDArray[np.float64], available: NDArray[np.intp], most: int) -> int:
-    """Return the largest sample size of which at most the allowed share cannot be supplied; none: `most`."""
-    # The share that cannot be supplied rises with the size.
-    sizes = range(1, most + 1)
-    return (
-        bisect_right(sizes, thresholds.MATCH_SHORTFALL, key=lambda n: _shortfall(wanted, available, n))
-        or most
-    )
 
 
 def _shortfall(wanted: NDArray[np.float64], available: NDArray[np.intp], size: int) -> float:

@@ -87,16 +87,9 @@ def has_targets(rows: Any, targets: tuple[str, ...]) -> NDArray[np.bool_] | None
     return None if missing is None else ~missing
 
 
-def filtered(rows: Any, mask: NDArray[np.bool_]) -> Any:
-    """Return the rows of a table or batch where the mask is true."""
-    import pyarrow as pa
-
-    return rows.filter(pa.array(mask))
-
-
 def taken(rows: Any, chosen: NDArray[np.intp]) -> Any:
     """Return some rows of a table or batch as a table."""
     import pyarrow as pa
 
-    part = rows.take(pa.array(chosen))
+    part = rows.take(chosen)
     return part if isinstance(part, pa.Table) else pa.Table.from_batches([part])

@@ -6,7 +6,7 @@ import math
 import time as clock
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -21,9 +21,6 @@ from regadvisor.records import Note
 from regadvisor.scale.parts import Source
 from regadvisor.scale.sources import find_source
 from regadvisor.scale.table import Roles, Scanned
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 @dataclass(kw_only=True, eq=False)
@@ -75,7 +72,9 @@ class Door:
             frame, notes = file.frame, file.notes
         else:
             named = as_frame(self.X)
-            has_target = isinstance(self.y, str) or (named is not None and _name_columns(self.y, named))
+            has_target = isinstance(self.y, str)
+            if named is not None and _are_names(self.y):  # labels of its rows are as many as these
+                has_target = 0 < len(self.y) != len(named) and set(self.y) <= set(named.columns)
             if named is None or not (has_target or any(columns.values())):
                 return make_table(self.X, self.y, task=task, thinning=thinning, **self.rows), self.X
             frame = named
@@ -127,8 +126,3 @@ class Door:
 
 def _are_names(y: Any) -> bool:
     return isinstance(y, list | tuple) and all(isinstance(name, str) for name in y)
-
-
-def _name_columns(y: Any, frame: pd.DataFrame) -> bool:
-    """Whether y names columns of the frame; labels of its rows are as many as these."""
-    return _are_names(y) and 0 < len(y) != len(frame) and set(y) <= set(frame.columns)

@@ -32,7 +32,6 @@ from regadvisor.scale.arrow import (
     Counts,
     Label,
     counted,
-    filtered,
     has_targets,
     label_codes,
     numbers_of,
@@ -217,10 +216,7 @@ class Pool:
 
     def take(self, rows: NDArray[Any]) -> Pool:
         """Return some of the rows: by place, or by a mask."""
-        import pyarrow as pa
-
-        mask = rows.dtype == np.bool_
-        taken = self.rows.filter(pa.array(rows)) if mask else self.rows.take(pa.array(rows))
+        taken = self.rows.filter(rows) if rows.dtype == np.bool_ else self.rows.take(rows)
         return Pool(ids=self.ids[rows], keys=self.keys[rows], rows=taken.combine_chunks())
 
 
@@ -273,7 +269,7 @@ class Sketch:
         has_target = has_targets(rows, self.spec.targets)
         if has_target is not None:
             self.n_without += int(len(ids) - has_target.sum())
-            rows, ids = filtered(rows, has_target), ids[has_target]
+            rows, ids = rows.filter(has_target), ids[has_target]
         self.n_rows += len(ids)
         self._measure(rows)
         keys = row_keys(ids, self.spec)

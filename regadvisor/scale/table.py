@@ -152,12 +152,6 @@ def _drawn(source: Source, sketch: Sketch, roles: Roles, task: str) -> tuple[Tab
     return replace(table, facts=facts, weight=weight, kept=None, whole=whole, notes=notes), given
 
 
-def _smallest(pool: Pool, n: int) -> Pool:
-    """Return the rows of the n smallest keys, in the order of their ids."""
-    chosen = np.argsort(pool.keys)[:n]
-    return pool.take(chosen[np.argsort(pool.ids[chosen])])
-
-
 def _is_by_class(source: Source, sketch: Sketch, roles: Roles, task: str) -> bool:
     """Whether the target is a class: as said, or by its different values and the rows of each."""
     if len(roles.targets) > 1 or task == "regression":
@@ -193,7 +187,8 @@ def _sample(sketch: Sketch, *, by_class: bool) -> tuple[Pool, NDArray[np.float64
     pool, n = sketch.sample, sketch.spec.n_rows
     assert pool is not None  # there are rows
     if not by_class or sketch.counts is None:
-        return _smallest(pool, n), None
+        chosen = np.argsort(pool.keys)[:n]
+        return pool.take(chosen[np.argsort(pool.ids[chosen])]), None
     codes, labels = sketch.codes(pool.rows)
     sizes = np.array([sketch.counts[label] for label in labels], dtype=np.intp)
     # Largest first, then by label: which class gets a left over row does not depend on the order of the rows.

@@ -252,11 +252,6 @@ class Search:
 
         return any(is_between(self.trials[number].params) for number in self.lost)
 
-    def _is_weakest_best(self) -> bool:
-        """Whether the lowest loss is that of the weakest strength tried."""
-        tried = {number: trial.params["l2"] for number, trial in self.trials.items()}
-        return self.leader is not None and tried[self.leader] <= min(tried.values())
-
     def _pays(self, standing: Standing) -> bool:
         """Whether this kind is among those that may win, and another round is expected to gain enough."""
         if self.best_value is None or standing.best is None:
@@ -264,7 +259,10 @@ class Search:
         lowest = min(self.values.values())
         # Ever less of a combination, or of what does not help, is a simpler kind, which is searched anyway.
         # Where there is no best fit without a penalty, ever less L2 is not another kind.
-        is_nearest = self.kind == "l2" and not standing.has_baseline and self._is_weakest_best()
+        is_nearest = self.kind == "l2" and not standing.has_baseline
+        if is_nearest:  # and the lowest loss is that of the weakest strength tried
+            tried = {number: trial.params["l2"] for number, trial in self.trials.items()}
+            is_nearest = self.leader is not None and tried[self.leader] <= min(tried.values())
         helps = is_nearest or standing.baseline is None or lowest < standing.baseline
         within = math.inf if is_nearest else thresholds.SEARCHED_WITHIN * abs(standing.best)
         if self.best_value > standing.best + within:
