@@ -221,9 +221,6 @@ def advise(
 _PARAMETERS = frozenset(inspect.signature(advise).parameters)
 
 
-# ------------------------------------------------------------------------------------------ its parts
-
-
 def _here(given: dict[str, Any]) -> Advice:
     """Return the advice of this process."""
     started, request = clock.monotonic(), options_of(given)

@@ -90,9 +90,6 @@ def _seeds(random_state: int) -> dict[str, int]:
     return {name: int(child.generate_state(1)[0]) for name, child in zip(STAGES, children, strict=True)}
 
 
-# ---------------------------------------------------------------------------------------- one by one
-
-
 def _is_budget(value: Any) -> bool:
     is_one = isinstance(value, numbers.Real) and not isinstance(value, bool)
     return value is None or (isinstance(value, str) and value == "auto") or (is_one and bool(value >= 0))

@@ -294,9 +294,6 @@ def _module(facts: DataFacts, *, model: Any = "cnn", **options: Any) -> Family:
 MAKERS: dict[str, Callable[..., Family]] = {"linear": _linear, "mlp": _mlp, "cnn": _module}
 
 
-# ------------------------------------------------------------------------------ scikit-learn estimators
-
-
 def _estimator(model: Any, facts: DataFacts, recipe: Recipe | None) -> Family:
     """Return the family of a scikit-learn estimator, or of the last step of a pipeline.
 

@@ -96,8 +96,6 @@ class Reading:
         lines = (*shown.headline, *(f"! {line}" for line in shown.warnings))
         return "\n".join(["Advice:", *(f"  {line}" for line in lines)])
 
-    # -------------------------------------------------------------------------- rendering and saving
-
     def to_text(self, *, width: int = 88, color: bool = False, verbose: bool = False) -> str:
         """Return the report as text for a terminal of `width` columns."""
         if not isinstance(width, int) or not 20 <= width <= 1000:

@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from regadvisor.compare.resampled import Resampled
 
 
-# ------------------------------------------------------------------------------------------ one pair
-
-
 def judged(
     a: str,
     b: str,
@@ -135,9 +132,6 @@ def rows_needed(comparison: Comparison, n_rows: int) -> int | None:
         middle = (few + many) // 2
         few, many = (few, middle) if is_decided(middle) else (middle, many)
     return many
-
-
-# ------------------------------------------------------------------------------------ the three claims
 
 
 def claims(

@@ -90,8 +90,6 @@ class Decider:
         penalties = [kind for kind in self.family.kinds if kind != "none"]
         return self.walk.kind if self.walk.kind in self.family.kinds else penalties[0]
 
-    # ---------------------------------------------------------------------------- three ways to decide
-
     def _without_training(self) -> Decision:
         """Decide without fits of the outcome: documented default strengths, no support."""
         kind, resources = self._kind, self.evidence.resources
@@ -171,8 +169,6 @@ class Decider:
             scores=described,
             notes=(*notes, *self._notes(trained, outcome, scores)),
         )
-
-    # ------------------------------------------------------------------------------------- its parts
 
     def _status(self, outcome: Kind, ties: tuple[Kind, ...], against_none: Comparison | None) -> Status:
         assert self.evidence.scores is not None

@@ -80,8 +80,6 @@ class Growing:
         """Whether later rows were tested."""
         return self.drawn.evidence.validation == "time"
 
-    # --------------------------------------------------------------------------------- one size each
-
     def _checked(self, picked: Fit, store: Journal | None) -> SizePoint | None:
         """Return the gain on all rows but a test fold, at the strengths advised; None without the time."""
         room_s = thresholds.CHECK_SHARE * self.deadline.left_s
@@ -121,8 +119,6 @@ class Growing:
         share = self.table.n_rows / self.prepared.n_learned
         losses = panel.losses["none"][0], panel.losses["pick"][0]
         return _size_point(*losses, panel, self.table.n_rows, share=share)
-
-    # ------------------------------------------------------------------------------- what follows
 
     def _evidence(self, kind: Kind, checked: SizePoint | None) -> GrowthEvidence:
         n_rows, n_sample = self.table.facts.n_rows, self.prepared.n_learned

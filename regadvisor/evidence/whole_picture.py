@@ -90,9 +90,6 @@ def _is_no(layout: Layout | None, density: float | None, n_columns: int) -> bool
     return density < DENSITY_NO
 
 
-# ------------------------------------------------------------------------------------------- density
-
-
 def _density(sample: Table, rng: np.random.Generator) -> tuple[float | None, int]:
     """Return the density, or None if it is not judged, and how many columns were looked at."""
     blocks = encode(sample, rng=rng, max_rows=sample.n_rows, max_columns=_DENSITY_COLUMNS)

@@ -156,9 +156,6 @@ def strengths_for(
     )
 
 
-# ------------------------------------------------------------------------------------------ same features
-
-
 def _check_features(
     steps: Pipeline | None, last: BaseEstimator, facts: DataFacts, training: Training
 ) -> None:

@@ -215,9 +215,6 @@ def comment(text: str) -> list[str]:
     return [f"# {line}".rstrip() for line in text.splitlines()]
 
 
-# ------------------------------------------------------------------------------------ values into nodes
-
-
 def _node(value: Any, needs: _Needs) -> Any:
     """Return what rich prints as the code of a value, and note what that imports."""
     if isinstance(value, np.generic):

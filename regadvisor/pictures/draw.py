@@ -108,9 +108,6 @@ def _size(kind: str) -> tuple[float, float]:
     return (7.0, 6.0) if kind == "features" else (7.0, 3.6)
 
 
-# ------------------------------------------------------------------------------------------- strength
-
-
 def draw_strength(picture: StrengthPicture, ax: Axes) -> None:
     """Draw loss against strength: the flat range shaded, the pick marked."""
     if picture.flat is not None:
@@ -166,9 +163,6 @@ def _loss_limits(picture: StrengthPicture) -> tuple[float, float]:
     return lowest - 1.5 * margin, top + margin
 
 
-# ---------------------------------------------------------------------------------------------- kinds
-
-
 def draw_kinds(picture: KindsPicture, ax: Axes) -> None:
     """Draw what each kind loses against the advised one, with the band of ties."""
     ax.axvspan(-picture.tie, picture.tie, color=_BAND, zorder=0)
@@ -208,9 +202,6 @@ def _right_end(picture: KindsPicture) -> float:
     return max([2 * picture.tie, *(max(row.extra, row.high) for row in near)])
 
 
-# --------------------------------------------------------------------------------------------- growth
-
-
 def draw_growth(picture: GrowthPicture, ax: Axes) -> None:
     """Draw the gain of the pick on the sizes that were measured, and what is expected of all rows."""
     ax.axhspan(-picture.tie, picture.tie, color=_BAND, zorder=0)
@@ -233,9 +224,6 @@ def draw_growth(picture: GrowthPicture, ax: Axes) -> None:
     ax.set_title("Does the gain last", loc="left", fontsize=11)
     _tidy(ax)
     ax.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
-
-
-# ------------------------------------------------------------------------------- features and sample
 
 
 def draw_features(picture: FeaturesPicture, ax: Axes) -> None:

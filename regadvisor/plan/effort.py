@@ -178,9 +178,6 @@ def n_kept(n_candidates: int) -> int:
     return math.ceil(n_candidates / thresholds.STAGE_REDUCTION)
 
 
-# ---------------------------------------------------------------------------------- what budget="auto" spends
-
-
 def auto_budget(
     full_run_s: float,
     *,

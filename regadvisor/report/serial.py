@@ -179,9 +179,6 @@ def _check_numbers(record: Record) -> None:
         raise RecordError(f"advice must have a name for each feature in its map, got {n}: {_DO}")
 
 
-# ------------------------------------------------------------------------------------------- writing
-
-
 def _plain_number(value: object) -> object:
     """Return the plain number in a NumPy scalar, without importing NumPy."""
     if hasattr(value, "item"):
@@ -206,9 +203,6 @@ def _portable(value: Any) -> Any:
         # A file read with the wrong encoding leaves lone surrogates in names; UTF-8 cannot hold them.
         return value.encode("utf-8", "backslashreplace").decode()
     return value
-
-
-# ------------------------------------------------------------------------------------------- reading
 
 
 def _parsed(text: str | bytes) -> Any:

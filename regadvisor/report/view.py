@@ -146,9 +146,6 @@ def view(record: Record) -> View:
     return mapped(shown, clean)
 
 
-# ------------------------------------------------------------------------------------------- the path
-
-
 def _path_row(step: Step, number: int, record: Record) -> PathRow:
     pick = ""
     if step is record.walk.steps[-1]:
@@ -163,9 +160,6 @@ def _path_row(step: Step, number: int, record: Record) -> PathRow:
         action=step.action or "",
         pick=pick,
     )
-
-
-# ---------------------------------------------------------------------------------- what was measured
 
 
 def _candidates(record: Record, scores: ScoreEvidence) -> tuple[CandidateRow, ...]:
@@ -309,9 +303,6 @@ def _score_remarks(score: CandidateScore) -> str:
         f"{score.share_zeroed:.0%} zeroed" if score.share_zeroed else "",
     ]
     return ", ".join(part for part in parts if part)
-
-
-# ------------------------------------------------------------------------------------------ all texts
 
 
 def mapped(value: _T, change: Callable[[str], str]) -> _T:

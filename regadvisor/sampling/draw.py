@@ -207,9 +207,6 @@ def _nothing(table: Table) -> Drawn:
     )
 
 
-# ------------------------------------------------------------------------------------------ in sentences
-
-
 def _size(
     source: Table, sample: Table, request: SampleRequest, *, is_matched: bool, reason: str | None
 ) -> str:

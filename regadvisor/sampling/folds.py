@@ -299,9 +299,6 @@ def _late_classes(sample: Table, made: tuple[Fold, ...]) -> list[str]:
     return [str(labels[int(code)]) for code in late]
 
 
-# -------------------------------------------------------------------------------------------- forward in time
-
-
 def forward_in_time(
     sample: Table, groups: NDArray[np.intp] | None, *, folds: int, seed: int, keys: NDArray[np.uint64]
 ) -> tuple[tuple[Fold, ...], str]:

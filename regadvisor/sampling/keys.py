@@ -177,9 +177,6 @@ def told_apart(keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return apart
 
 
-# ------------------------------------------------------------------------------------------- reading rows
-
-
 def _taken(X: Features, rows: NDArray[np.intp]) -> Features:
     taken: Features = X.iloc[rows] if isinstance(X, pd.DataFrame) else X[rows]
     return taken
@@ -237,9 +234,6 @@ def _scale(part: _Part) -> _Scale:
         mean=np.where(is_known, mean, 0.0),
         inverse_sd=np.where(is_known, 1.0 / np.where(is_known, sd, 1.0), 0.0),
     )
-
-
-# ------------------------------------------------------------------------------- text, exact values, ties
 
 
 def _exact(X: Features, y: NDArray[Any]) -> NDArray[np.uint64]:

@@ -118,9 +118,6 @@ class LazyPolars(Source):
         return FileData(frame=pd.DataFrame(polars.from_arrow(rows).to_pandas()))
 
 
-# --------------------------------------------------------------------------------------------- frames of Dask
-
-
 @dataclass(frozen=True, kw_only=True)
 class FramePart:
     """A pandas frame in memory: a partition. Its rows are known by the number of the partition."""

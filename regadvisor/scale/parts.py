@@ -215,9 +215,6 @@ def arrow_kind(kind: Any) -> Kind:
     return "text" if is_text else "other"
 
 
-# ------------------------------------------------------------------------------------------ text files
-
-
 @contextmanager
 def open_text(path: Path) -> Iterator[io.BufferedIOBase]:
     """Open a file for reading, unpacked if it is packed by gzip."""

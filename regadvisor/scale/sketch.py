@@ -306,8 +306,6 @@ class Sketch:
     def _draw_from(self, more: Pool) -> None:
         self.sample = more if self.sample is None else Pool.of([self.sample, more])
 
-    # --------------------------------------------------------------------------------- its parts
-
     def _limits(self, codes: NDArray[np.intp], labels: list[Label]) -> Keys | np.uint64:
         """Return the largest key that is kept, by row where there are classes."""
         known = [self] if self.before is None else [self, self.before]

@@ -205,9 +205,6 @@ def _sample(sketch: Sketch, *, by_class: bool) -> tuple[Pool, NDArray[np.float64
     return pool.take(chosen), shares_made_up_for(codes[chosen], sizes, n_wanted=n)
 
 
-# ------------------------------------------------------------------------------- what is known of all
-
-
 def _facts(table: Table, sketch: Sketch, sample: Pool) -> DataFacts:
     """Return the facts of all rows; `sample` are those of the table."""
     facts, n_rows = table.facts, sketch.n_rows

@@ -190,8 +190,6 @@ class Rounds:
         if is_trained:
             self.folds = folds
 
-    # ------------------------------------------------------------------------------------- the legs
-
     def _open(self, requests: Sequence[Ask]) -> list[Ask]:
         """Train the chart's first fits, and return the requests that there is time for."""
         self._is_open = False
@@ -334,8 +332,6 @@ class Rounds:
         loss, folds = self._value(fit), tuple(sorted(fit.folds or self.folds))
         if loss is not None and loss < self._best.get(folds, (math.inf,))[0]:
             self._best[folds] = (loss, fit.job.kind)
-
-    # ------------------------------------------------------------------------------------ telling
 
     def _is_complete(self, request: Ask, folds: Folds) -> bool:
         """Whether nothing was cut of a request on these folds: it is known, or failed."""

@@ -133,9 +133,6 @@ def _raise_the_cause(rounds: Rounds) -> None:
         raise next(iter(rounds.failed.values()))
 
 
-# ------------------------------------------------------------------------------------ one kind's study
-
-
 class Search:
     """The study of one kind: its portfolio, then what its sampler finds worth asking for."""
 
@@ -269,9 +266,6 @@ class Search:
             return False
         self.sampler.may_go_down = len(self.space) == 1 and helps
         return self.sampler.best_guess(self.study)[1] > thresholds.SETTLED_GAIN * abs(lowest)
-
-
-# ----------------------------------------------------------------------------------- what two runs must share
 
 
 def folds_digest(folds: Sequence[Fold]) -> str:
