@@ -119,6 +119,8 @@ def with_target(table: Table, given: pd.DataFrame) -> pd.DataFrame:
     derandomize=TIMES == 1,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
+@example(content=(".csv", b"y,y,a\n1,1,\n007,1,"))
+@example(content=(".csv", b"y,y\n1,\n007,"))
 @example(content=(".jsonl", b'{"a": null, "b": null, "y": ""}\n{"y": 0}\n{"y": 1}'))
 @given(content=csv_files().map(lambda text: (".csv", text)) | json_files().map(lambda text: (".jsonl", text)))
 def test_a_file_in_a_folder_means_what_it_means_by_itself(content: tuple[str, bytes], tmp_path: Path) -> None:

@@ -63,7 +63,8 @@ def parse_csv(content: bytes, name: str) -> Parsed:
                 sep=separator,
                 header=0,
                 names=header,
-                dtype=dict.fromkeys(form.codes, str),
+                # By number: by name pandas means all columns that the file calls so.
+                dtype={header.index(code): str for code in form.codes},
                 decimal="," if is_comma else ".",
                 na_values=[*ALSO_MISSING],
                 skipinitialspace=True,
