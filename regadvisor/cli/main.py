@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import click
 
@@ -17,11 +17,9 @@ from regadvisor.cli import terminal
 from regadvisor.cli.advise import advise
 from regadvisor.errors import ParameterError, RegadvisorError, StorageError, enough_memory
 from regadvisor.export.targets import TARGETS
+from regadvisor.flowchart.chart import Chart
 from regadvisor.models import MAKERS
 from regadvisor.progress import is_watched, watching
-
-if TYPE_CHECKING:
-    from regadvisor.flowchart.chart import Chart
 
 
 class _Program(click.Group):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from regadvisor.compare import claims
 from regadvisor.compare.panel import ANY, CONSTANT
 from regadvisor.compare.resampled import no_signal, resampled, strength_ties
 from regadvisor.compare.summary import fit_facts, still_learning, zeroed_features
-from regadvisor.evidence.scores import Scoring, name_of, reported_scores
+from regadvisor.evidence.scores import Scoring, Trained, name_of, reported_scores
 from regadvisor.families.base import Family, Fit
 from regadvisor.flowchart.chart import NO_SIGNAL, Chart
 from regadvisor.flowchart.walk import Gather, walk
@@ -30,9 +30,6 @@ from regadvisor.records import (
 )
 from regadvisor.regularizer import KINDS, LABELS, Kind, Regularizer
 from regadvisor.sampling.draw import Drawn
-
-if TYPE_CHECKING:
-    from regadvisor.evidence.scores import Trained
 
 Status = Literal["advice", "tie", "no_signal", "cant_tell"]
 

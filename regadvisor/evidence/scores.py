@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning, UndefinedMetricWarning
@@ -23,6 +23,7 @@ from regadvisor.compare.resampled import strength_is_open
 from regadvisor.data.table import Table
 from regadvisor.deadline import Deadline, finished
 from regadvisor.families.base import Family, Fold, Prepared
+from regadvisor.families.neural.recipe import Recipe
 from regadvisor.plan.plan import Plan
 from regadvisor.quiet import ignoring
 from regadvisor.records import Note, ScoreEvidence, Training
@@ -30,9 +31,6 @@ from regadvisor.regularizer import Kind, Regularizer
 from regadvisor.sampling.draw import Drawn
 from regadvisor.search.results import Results, panel_arrays, to_scores
 from regadvisor.search.tune import tune
-
-if TYPE_CHECKING:
-    from regadvisor.families.neural.recipe import Recipe
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -3,8 +3,8 @@
 A round trains what the searches ask for in *legs*. A leg is a set of jobs and a set of folds:
 
 1. The first leg is the chart's own: no regularization, L1+L2, L2 and L1, one strength each, on one fold
-   (``cuts.opening_folds``). So an answer exists after four small fits.
-2. Under a deadline the plan is then made again from what they cost (``cuts.affordable``): with too little
+   (``halving.opening_folds``). So an answer exists after four small fits.
+2. Under a deadline the plan is then made again from what they cost (``halving.affordable``): with too little
    time for all of it, first the folds become fewer, then the candidates.
 3. The other legs train the batch on the first folds, and what goes on of each kind on the rest: the better
    third, or in a race what has not lost beyond doubt (``halving.py``).
