@@ -66,7 +66,7 @@ def of_logits(name: str) -> Any:
         (
             lambda: keras_model((1, None), "binary_crossentropy"),
             CLASSES,
-            "probabilities, which its loss binary_crossentropy takes, got numbers from.*end it in a sigmoid",
+            "probabilities for its loss binary_crossentropy, got numbers from.*end it in a sigmoid",
         ),
         (
             lambda: keras_model((3, "softmax"), of_logits("SparseCategoricalCrossentropy")),
@@ -177,7 +177,7 @@ CROSS = {"criterion": nn.CrossEntropyLoss}
         ("Classifier", {**CROSS, "module__n_out": 1}, CLASSES, "or use NeuralNetBinaryClassifier"),
         ("BinaryClassifier", {}, CLASSES, "return one number .*or use NeuralNetClassifier"),
         ("BinaryClassifier", {"module__n_out": 1}, THREE, "NeuralNetClassifier for 3 classes"),
-        ("Classifier", {}, CLASSES, "probabilities, which its loss NLLLoss takes.*criterion=torch.nn.Cross"),
+        ("Classifier", {}, CLASSES, "probabilities for its loss NLLLoss.*criterion=torch.nn.Cross"),
         ("Classifier", {**CROSS, "module__last": nn.Softmax(1)}, CLASSES, "logits for CrossEntropyLoss"),
         ("Regressor", {"module__n_out": 1, "module__last": nn.ReLU()}, NUMBERS, "any size and sign"),
     ],

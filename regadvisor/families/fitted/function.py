@@ -237,7 +237,7 @@ class FunctionLearner(Learner):
         self.coupling: Coupling = function.coupling
         self._classes: tuple[Any, ...] = ()
         self._n_targets: int | None = None
-        self._has_labels = False
+        self._has_labels = self._reads_outputs = False
         if function.stacks is not None:
             from regadvisor.families.fitted.together import Together
 
@@ -268,6 +268,7 @@ class FunctionLearner(Learner):
             loss = _own_loss(given)
         else:
             loss = usual_loss(sample)
+        self._reads_outputs = loss.reads_outputs
         if (loss.response == "predict_proba") != sample.is_classification:
             wanted = "log loss" if sample.is_classification else "a loss of numbers"
             raise ParameterError(
@@ -293,11 +294,12 @@ class FunctionLearner(Learner):
 
     def _trained(self, model: Any) -> Trained:
         """Return what the function returned, as the family reads it."""
-        classes, n_targets = self._classes, self._n_targets
+        classes, reads_outputs = self._classes, self._reads_outputs
+        n_targets = None if classes else self._n_targets
         method = "judged" if isinstance(model, Fitted) else "predict"
 
         def outputs(rows: Any) -> Floats:
-            if classes:
+            if classes and not reads_outputs:
                 return class_probabilities(model, rows, classes)
             return predictions(model, rows, n_targets, method=method)
 

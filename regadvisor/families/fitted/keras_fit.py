@@ -26,7 +26,7 @@ from regadvisor.families.fitted.keras_model import (
     with_regularizer,
 )
 from regadvisor.families.fitted.library import FIRST_ROWS, Fitted, Library, numbers_of, own_randomness
-from regadvisor.families.fitted.trained_loss import TrainedLoss
+from regadvisor.families.fitted.trained_loss import ClassLoss, TrainedLoss
 from regadvisor.families.neural.own_loss import name_of_loss, sees_raw
 from regadvisor.foreign import is_of
 from regadvisor.records import InputFacts
@@ -115,6 +115,7 @@ class KerasFit(Library):
     """Trains a Keras model with a regularizer, for :class:`~.function.FitFunction`."""
 
     fitted = KerasFitted
+    compiles = property(lambda _: not _is_torch())
     recipe: Recipe = field(kw_only=True)
 
     def __call__(
@@ -179,6 +180,8 @@ class KerasFit(Library):
         elif self.n_classes or (self.takes_shares(own) and not reads_logits(own.loss)):
             end = "softmax" if self.n_classes and outputs.shape[-1] > 1 else "sigmoid"
             do = f"end it in a {end}, or compile it with a loss of from_logits=True"
+            if "hinge" in loss:
+                do = "compile it with a cross-entropy: of a hinge there are none"
             self._check_shares(outputs, loss, do)
 
     # ------------------------------------------------------------------------ many at once (together.py)
@@ -238,13 +241,21 @@ class KerasFit(Library):
         """Return whether the target is columns of shares from 0 to 1, labels of 0 and 1 among them."""
         return not self.n_classes and model.compiled and _plain_name(model) == "binarycrossentropy"
 
-    def held_out_loss(self, model: Any) -> TrainedLoss | str | None:
+    def held_out_loss(self, model: Any, shape: tuple[int, ...]) -> TrainedLoss | str | None:
         """Return the model's own loss, by which candidates are compared; None: the usual one of the task."""
-        name = _plain_name(model)
-        if self.n_classes or not model.compiled or is_squared(model) or name in _COMPARED:
-            return None if self.n_classes else _COMPARED.get(name)
-        own, is_scaled = _loss_of(model), self._has_variance_1(model)
-        return TrainedLoss(name=name_of_loss(own), criterion=_criterion(own), is_scaled=is_scaled)
+        if not model.compiled or (is_squared(model) and not self.n_classes):
+            return None
+        own = _loss_of(model)
+        known: dict[str, Any] = {"name": name_of_loss(own), "has_slope": _is_torch()}
+        if self.n_classes:
+            built = model if model.built else built_for(with_regularizer(model, Regularizer()), shape)
+            known |= {"n_outputs": n_outputs(built), "is_of_shares": not reads_logits(model.loss)}
+            is_coded, by_column = "sparse" in _plain_name(model), _criterion(own)
+            known["criterion"] = lambda z, y: by_column(z, y.argmax(1) if is_coded else y)
+            return ClassLoss(**known).unless_log_loss()
+        if (name := _plain_name(model)) in _COMPARED:
+            return _COMPARED[name]
+        return TrainedLoss(**known, criterion=_criterion(own), is_scaled=self._has_variance_1(model))
 
     def target(self, model: Any, y: NDArray[Any]) -> tuple[Any, Any, Any]:
         """Return the target as the model's loss takes it, and what turns outputs into its unit."""
@@ -270,7 +281,7 @@ def _criterion(own: Any) -> LossFunction:
     """Return a loss of Keras for tensors of torch: one number a row, or their mean if it gives that."""
     import keras
 
-    function, is_torch = getattr(own, "call", own), keras.backend.backend() == "torch"
+    function, is_torch = getattr(own, "call", own), _is_torch()
 
     def criterion(outputs: Tensor, target: Tensor) -> Tensor:
         given = [each if is_torch else each.detach().numpy() for each in (target, outputs)]
@@ -279,6 +290,13 @@ def _criterion(own: Any) -> LossFunction:
         return found.flatten(1).mean(1) if found.ndim > 1 else found
 
     return criterion
+
+
+def _is_torch() -> bool:
+    """Return whether Keras runs on torch, whose slopes are known."""
+    import keras
+
+    return bool(keras.backend.backend() == "torch")
 
 
 def _plain_name(model: Any) -> str:

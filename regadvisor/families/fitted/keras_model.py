@@ -232,7 +232,7 @@ def _made(keras: Any, model: Any, config: dict[str, Any], seed: int | None) -> A
             mine.trainable = given.trainable
         if model.built:
             for mine, given in zip(new.weights, model.weights, strict=True):
-                mine.assign(given)
+                mine.assign(keras.ops.copy(given))  # JAX frees what it has trained on
     except Exception as error:
         raise ParameterError(
             f"model must be one that Keras can make again from its get_config(), got an error from "

@@ -76,20 +76,22 @@ class Fitted(ABC):
     scale: Any = None
 
     @abstractmethod
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return probabilities of the classes."""
+
+    @abstractmethod
     def _outputs(self, X: Any) -> NDArray[np.float64]:
-        """Return probabilities of the classes, or numbers, shape (n_rows, n_outputs)."""
+        """Return what the model returns, shape (n_rows, n_outputs)."""
 
     def judged(self, X: Any) -> NDArray[np.float64]:
-        """Return the outputs in the unit of the target, as the loss takes them."""
+        """Return the outputs in the unit of the target, as the loss takes them; of classes as they are."""
+        if self.classes_:
+            return self._outputs(X)
         return np.asarray(self._outputs(X) * self.scale + self.center)
 
     def predict(self, X: Any) -> NDArray[np.float64]:
         """Return what the library's own model predicts: mostly the same."""
         return self.judged(X)
-
-    def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Return probabilities of the classes."""
-        return self._outputs(X)
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +104,8 @@ class Library(ABC):
     fitted: ClassVar[type[Fitted]]
     #: Share of the rows that a network is trained on.
     share = 1.0
+    #: Whether most of a short fit goes into compiling.
+    compiles = False
     model: Any
     facts: DataFacts
     coupling: Coupling = "loss"
@@ -176,6 +180,6 @@ class Library(ABC):
         low, high = float(shares.min()), float(shares.max())
         if not (low >= -1e-6 and high <= 1 + 1e-6):
             raise ParameterError(
-                f"model must return probabilities, which its loss {loss} takes, got numbers from {low:.3g} "
-                f"to {high:.3g}; {do}"
+                f"model must return probabilities for its loss {loss}, got numbers from {low:.3g} to "
+                f"{high:.3g}; {do}"
             )

@@ -36,6 +36,8 @@ class RowLoss(ABC):
 
     name: str | None
     response: Response
+    #: Whether it reads what a network returns, before that is made to probabilities.
+    reads_outputs: bool = False
 
     def target(self, table: Table) -> NDArray[Any]:
         """Return the target as the loss takes it."""

@@ -151,6 +151,7 @@ def _keras(model: Any, first: Any, facts: DataFacts, recipe: Recipe | None, *, e
     """Return a Keras model, or a factory which made `first`, as a function that trains it."""
     from regadvisor.families.fitted.keras_fit import KerasFit
     from regadvisor.families.neural.losses import BCEWithLogitsLoss
+    from regadvisor.families.neural.module.family import about
     from regadvisor.families.neural.recipe import Recipe
 
     # Of labels the loss was named before it was known what the factory makes.
@@ -186,7 +187,7 @@ def _keras(model: Any, first: Any, facts: DataFacts, recipe: Recipe | None, *, e
         kinds=_kinds(n_rates(first) > 0),
         laws="network",
         encode=encode,
-        loss=fit.held_out_loss(first),
+        loss=fit.held_out_loss(first, facts.image_shape or (about(facts),)),
         scales_target=facts.task == "regression" and fit.scales_target(first),
         takes_shares=fit.takes_shares(first),
         name=str(getattr(model, "__name__", type(first).__name__)),

@@ -23,7 +23,7 @@ from regadvisor.families.fitted.skorch_net import (
     share_trained,
     with_regularizer,
 )
-from regadvisor.families.fitted.trained_loss import TrainedLoss
+from regadvisor.families.fitted.trained_loss import ClassLoss, TrainedLoss
 from regadvisor.families.neural.module.checks import failing_layer, squashed
 from regadvisor.families.neural.own_loss import name_of_loss, sees_raw
 from regadvisor.regularizer import Regularizer
@@ -51,11 +51,12 @@ class SkorchFitted(Fitted):
         return np.asarray(found.reshape(len(found), -1) * self.scale + self.center)
 
     def _outputs(self, X: Any) -> NDArray[np.float64]:
-        rows = rows_taken(self.model.module_, X)
-        if self.classes_:
-            found = np.asarray(self.model.predict_proba(rows), dtype=np.float64)
-        else:
-            found = np.asarray(_first(self.model.forward(rows)).cpu(), dtype=np.float64)
+        found = _first(self.model.forward(rows_taken(self.model.module_, X))).cpu().double().numpy()
+        return found.reshape(len(found), -1)
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return what the net's own method gives."""
+        found = np.asarray(self.model.predict_proba(rows_taken(self.model.module_, X)), dtype=np.float64)
         return found.reshape(len(found), -1)
 
 
@@ -152,9 +153,29 @@ class SkorchFit(Library):
     def row_loss(self) -> TrainedLoss | None:
         """What rows are judged by; None: log loss, or squared errors."""
         if self.n_classes or has_no_half(self.model):
-            return None
+            return self._class_loss() if self.n_classes else None
         name, own = name_of_loss(self._criterion), self._criterion
         return TrainedLoss(name=name, criterion=own, is_scaled=not self.is_raw)
+
+    def _class_loss(self) -> ClassLoss | None:
+        with own_randomness(0):
+            net = self._initialized()
+        own, is_one = net.criterion_, is_binary(net)
+        some = torch.randn(8, self.n_classes, generator=torch.Generator().manual_seed(0))
+        is_of_shares = isinstance(own, torch.nn.BCELoss) or net._get_predict_nonlinearity()(some) is some
+        # What skorch makes of outputs and codes; a method of the caller's may add penalties.
+        kind: Any = next(each for each in type(net).mro() if each.__module__.startswith("skorch."))
+        if isinstance(own, torch.nn.modules.loss._Loss):
+            own.reduction = "none"
+
+        def criterion(outputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+            pair = (outputs[:, 0], target[:, 0].float()) if is_one else (outputs, target.argmax(1))
+            found: torch.Tensor = kind.get_loss(net, pair[0].float(), pair[1])
+            return found
+
+        n_outputs = 1 if is_one else self.n_classes
+        known: dict[str, Any] = {"n_outputs": n_outputs, "is_of_shares": is_of_shares}
+        return ClassLoss(name=name_of_loss(own), criterion=criterion, **known).unless_log_loss()
 
     @cached_property
     def takes_shares(self) -> bool:

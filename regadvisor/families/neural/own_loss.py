@@ -104,7 +104,7 @@ def sees_raw(loss: LossFunction, targets: NDArray[np.float64]) -> bool:
 
 
 def constant_outputs(
-    loss: LossFunction, target: Tensor, start: Tensor, *, weight: Tensor | None = None
+    loss: LossFunction, target: Tensor, start: Tensor, *, weight: Tensor | None = None, has_slope: bool = True
 ) -> Tensor:
     """Return the constant outputs that fit the caller's loss best, shape (n_outputs,).
 
@@ -112,7 +112,7 @@ def constant_outputs(
     has another (the median, a quantile, a logarithm), and a network is held against that.
 
     `target` (n_rows, n_outputs). `start` (n_outputs,): where to start from, besides the mean; kept if nothing
-    better is found. `weight` (n_rows,): with a mean of 1.
+    better is found. `weight` (n_rows,): with a mean of 1. `has_slope`: torch can differentiate the loss.
     """
 
     def mean(constant: Tensor) -> Tensor:
@@ -128,7 +128,7 @@ def constant_outputs(
 
     best = min((start, target.mean(0)), key=value)
     check_finite(float(mean(best)), best, target)  # raises where the loss cannot be called at all, too
-    smooth, slope = _descended(mean, best)
+    smooth, slope = _descended(mean, best) if has_slope else (best, float("inf"))
     best = min((best, smooth), key=value)
     if best is smooth and slope <= _SLOPE * (1.0 + abs(value(best))):
         return best
