@@ -31,7 +31,7 @@ from regadvisor.family_spec import spec_of
 from regadvisor.flowchart.chart import NO_SIGNAL, Chart, limited, resolve, sparse_first
 from regadvisor.flowchart.walk import walk
 from regadvisor.global_state import left_as_found, one_blas_thread
-from regadvisor.models import are_labels, family_and_table, for_labels, table_to_match, task_of
+from regadvisor.models import family_and_table, table_to_match, task_of
 from regadvisor.progress import Progress, rising, watching
 from regadvisor.records import FORMAT, UNSEEN_SIGNAL, Evidence, Note, Record, Training, Walk
 from regadvisor.scale.apart import check_memory_limit, run_apart
@@ -103,8 +103,8 @@ def advise(
         (docs/scale.md).
     y : array or data frame, shape (n_rows,) or (n_rows, n_targets), str or list of str
         Target. Rows whose target is missing are dropped, with a note. Several columns are several targets:
-        numbers, which one model learns together with one regularizer. Each of them is standardised and counts
-        the same. Columns of classes are asked about one at a time.
+        numbers, which one model learns together with one regularizer, each standardised; or classes, a
+        classifier for each column (networks: one for all) with one regularizer. All columns count the same.
     model : {"auto", "linear", "mlp", "cnn"}, factory, module, estimator, Keras model, net or fit function
         What will be trained. "auto": a linear model for tables; the "mlp" for image arrays, or if a `recipe`
         is given. "cnn": a small convolutional network, for image arrays.
@@ -228,11 +228,7 @@ def _here(given: dict[str, Any]) -> Advice:
     task, executor = given["task"], given["executor"]
     X, y = read_arrays(X, y) if holds_arrays(X) else unpacked(X, y)
     rows = {name: given[name] for name in ("groups", "time", "sample_weight")}
-    if task in ("auto", "classification") and are_labels(y):
-        model, recipe, task = for_labels(model, recipe, task)
-        task = task if task == "regression" else task_of(model, has_labels=True)
-    elif task == "auto":
-        task = task_of(model)
+    task = task_of(model) if task == "auto" else task
     check_executor(executor)
     with watching(request.progress) as say, workers(executor) as crew:
         say = None if say is None else rising(say)

@@ -162,7 +162,7 @@ def _check_target(estimator: BaseEstimator, y: Any) -> None:
 class AdvisedClassifier(ClassifierMixin, _AdvisedEstimator):
     """A classifier that asks which regularizer to use, and then trains with it on everything.
 
-    `y` may be several columns of 0 and 1: one classifier for each, or a network with an output for each.
+    `y` may be several columns of 0 and 1, or of classes: one classifier for each, or a network of them all.
 
     Parameters
     ----------
@@ -209,10 +209,18 @@ scoring, folds, random_state, device, storage, progress, executor, isolate, memo
         return self._predicted("predict_proba", X)
 
     @available_if(_is_able("predict_proba"))  # type: ignore[untyped-decorator]
-    def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
+    def predict_log_proba(self, X: Any) -> Any:
         """Return logarithms of class probabilities, shape (n_rows, n_classes)."""
+        found: Any = self.predict_proba(X)
         with np.errstate(divide="ignore"):
-            return np.asarray(np.log(self.predict_proba(X)), dtype=np.float64)
+            return [np.log(own) for own in found] if isinstance(found, list) else np.log(found)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the accuracy; of several columns the share of rows that are right in all of them."""
+        is_right = self.predict(X) == np.asarray(as_target(y))
+        if is_right.ndim > 1:
+            return float(np.average(is_right.all(axis=1), weights=sample_weight))
+        return float(super().score(X, y, sample_weight))
 
     @available_if(_is_able("decision_function", once_fitted=True))  # type: ignore[untyped-decorator]
     def decision_function(self, X: Any) -> NDArray[np.float64]:

@@ -48,8 +48,7 @@ _NOT_WEIGHTS = {
     "sklearn.multiclass": "linear models take any number of classes by themselves: " + _INSIDE,
     "sklearn.semi_supervised": "ask about the rows that have a label: " + _INSIDE,
     "sklearn.frozen": "it is trained already and stays as it is: " + _INSIDE,
-    "sklearn.multioutput": "several numeric targets are taken at once, columns of classes one by one: "
-    + _INSIDE,
+    "sklearn.multioutput": "several targets are taken at once: " + _INSIDE,
     "sklearn.feature_selection": "selectors go into a pipeline before the model; " + _INSIDE,
 }
 _NAMED = {

@@ -31,6 +31,10 @@ def family_and_table(
     from regadvisor.families.fitted.own_library import is_search, own_function
 
     table, given = door.table(task)
+    sizes = table.facts.block_sizes
+    if task != "regression" and (sizes or (table.facts.targets and np.isin(table.y, (0.0, 1.0)).all())):
+        is_image = isinstance(model, str) and model == "auto" and table.facts.image_shape is not None
+        model, recipe, task = for_classes("mlp" if is_image else model, recipe, sizes)
     free = check_unpenalised(unpenalised, table.facts)
     if free:
         table = replace(
@@ -39,6 +43,8 @@ def family_and_table(
             notes=(about_free(free, table.facts), *table.notes),
         )
     own = own_function(model, table.facts, table.X, recipe)
+    if own is not None and sizes:
+        raise _no_columns(model)
     if own is not None and is_search(model):
         from regadvisor.families.estimator.caller import about_search
 
@@ -108,65 +114,52 @@ def is_module(model: Any) -> bool:
     return callable(model)
 
 
-def for_labels(model: Any, recipe: Recipe | None, task: str) -> tuple[Any, Recipe | None, str]:
-    """Return model, recipe and task for several columns of 0 and 1: one classifier for each, or one network.
+def for_classes(
+    model: Any, recipe: Recipe | None, sizes: tuple[int, ...] = ()
+) -> tuple[Any, Recipe | None, str]:
+    """Return model, recipe and task for several columns of classes: a classifier for each, or one network.
 
-    A network has an output for each label and is trained with ``BCEWithLogitsLoss``, unless the recipe has a
-    loss of its own.
+    A network has an output for every class of each column (`sizes`); or for every label, columns of 0 and 1,
+    and is then trained with ``BCEWithLogitsLoss``, unless the recipe has a loss of its own.
 
-    >>> for_labels("linear", None, "auto")[0]
+    Raises ParameterError if the model does not take them.
+
+    >>> for_classes("linear", None)[0]
     MultiOutputClassifier(estimator=LogisticRegression())
     """
+    if type(model).__name__ == "FitFunction" or (sizes and (is_of(model, "keras") or is_of(model, "skorch"))):
+        raise _no_columns(model)
     if isinstance(model, str) and model in ("auto", "linear") and recipe is None:
         from sklearn.linear_model import LogisticRegression
         from sklearn.multioutput import MultiOutputClassifier
 
-        return MultiOutputClassifier(LogisticRegression()), None, task
+        return MultiOutputClassifier(LogisticRegression()), None, "classification"
     if is_of(model, "keras"):  # by the loss that it is compiled with
         return model, recipe, "regression"
-    if not (isinstance(model, str) or is_module(model)) or type(model).__name__ == "FitFunction":
-        return model, recipe, task
-    from regadvisor.families.neural.losses import BCEWithLogitsLoss
+    if not (isinstance(model, str) or is_module(model)):
+        return model, recipe, "classification"
+    from regadvisor.families.neural.losses import BCEWithLogitsLoss, ColumnsLoss
     from regadvisor.families.neural.recipe import Recipe
 
     recipe = recipe or Recipe()
-    return model, replace(recipe, loss=recipe.loss or BCEWithLogitsLoss()), "regression"
-
-
-def _has_columns(y: Any) -> bool:
-    """Whether y is a table of several columns."""
-    if isinstance(y, list):
-        return bool(y) and isinstance(y[0], list | tuple) and len(y[0]) > 1
-    shape: tuple[int, ...] = getattr(y, "shape", ())
-    return len(shape) == 2 and shape[1] > 1
-
-
-def are_labels(y: Any) -> bool:
-    """Whether y has several columns, each of 0 and 1 alone.
-
-    Raises DataError if every row has a single 1: these are the classes of one target (one-hot).
-    """
-    if not _has_columns(y):
-        return False
-    import numpy as np
-
-    try:
-        values = np.asarray(y).astype(np.float64)
-    except (TypeError, ValueError):
-        return False
-    if not np.isin(values, (0.0, 1.0)).all():
-        return False
-    if len(values) and (values.sum(axis=1) == 1).all():
-        how = "y.idxmax(axis=1)" if hasattr(y, "idxmax") else "numpy.argmax(y, axis=1)"
-        raise DataError(
-            f"y must be one column of classes, got {values.shape[1]} columns with a single 1 in every row "
-            f"(one-hot); pass {how}"
+    if sizes and recipe.loss is not None:
+        raise ParameterError(
+            "recipe.loss must be None for several columns of classes, whose loss is the mean of their log "
+            "losses; leave it out"
         )
-    return True
+    loss = ColumnsLoss(sizes) if sizes else BCEWithLogitsLoss()
+    return model, replace(recipe, loss=recipe.loss or loss), "regression"
 
 
-def task_of(model: Any, *, has_labels: bool = False) -> str:
-    """Return "regression" for a model that is for numbers, or columns of 0 and 1, else "auto".
+def _no_columns(model: Any) -> ParameterError:
+    return ParameterError(
+        "model must be 'linear', 'mlp', a classifier of scikit-learn or a torch module for several columns "
+        f"of classes, got {type(model).__name__}; call advise() once for each column"
+    )
+
+
+def task_of(model: Any) -> str:
+    """Return "regression" for a model that is for numbers, else "auto".
 
     >>> from sklearn.linear_model import Ridge
     >>> task_of(Ridge()), task_of("linear")
@@ -179,8 +172,7 @@ def task_of(model: Any, *, has_labels: bool = False) -> str:
     if isinstance(model, str | type) or not hasattr(model, "get_params"):
         return "auto"
     # Of a classifier it is not said: a target of many numbers then is an error, not a hundred classes.
-    # Several labels are columns of numbers, 0 and 1.
-    return "regression" if predicts_numbers(model) or has_labels else "auto"
+    return "regression" if predicts_numbers(model) else "auto"
 
 
 def predicts_numbers(model: Any) -> bool:

@@ -131,7 +131,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("d.csv -t cls --task regression", "for classes pass --task classification"),
         ("d.csv -t word", "the target must have at least 2 classes"),
         ("d.csv -t free", "the target must be numbers or labels that repeat"),
-        ("d.csv -t y -t cls", "run it once for each of these"),
+        ("d.csv -t y -t cls", "run it once for each of the two"),
         ("d.csv -t y --storage no/such.journal", "--storage must be a file in a folder that exists"),
         ("two.npz -t no", "--target must be the name of the target in two.npz"),
         ("two.npz --unpenalised a", "--unpenalised must be left out unless DATA is a table of columns"),

@@ -331,7 +331,7 @@ def test_small_things_are_noted():
         (X, Y + 1j, "Complex data not supported"),
         (X, Y[:-1], r"inconsistent numbers of samples: \[24, 23\]"),
         (X, None, "requires y to be passed, but the target y is None"),
-        (X, np.c_[Y, Y], "one column of classes or several of numbers"),
+        (X, pd.DataFrame({"a": X[:, 0], "b": ["x", "y"] * 12}), "columns of numbers or columns of classes"),
         (X, np.zeros((N, 1, 1)), "1d array"),
         (X, sparse.csr_array(Y[:, None]), "must be dense"),
         (X, ["a"] * N, "at least 2 classes, got 1 class"),

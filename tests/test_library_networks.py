@@ -44,7 +44,7 @@ from regadvisor.families.fitted.skorch_net import has_no_half
 from regadvisor.families.fitted.skorch_net import with_regularizer as net_with_regularizer
 from regadvisor.families.fitted.together import Together
 from regadvisor.families.fitted.trained_loss import TrainedLoss
-from regadvisor.models import for_labels
+from regadvisor.models import for_classes
 from regadvisor.scale.sending import packed, unpacked
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -343,7 +343,7 @@ def test_several_labels_are_judged_by_the_loss_that_is_trained() -> None:
 
     _check_labels(made(), labels)
     for model in (made(), made):
-        _, recipe, task = for_labels(model, None, "auto")
+        _, recipe, task = for_classes(model, None)
         function = own_function(model, facts, X, recipe)
         assert task == "regression"
         assert function is not None

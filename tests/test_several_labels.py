@@ -21,7 +21,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
-from regadvisor import Advice, AdvisedClassifier, DataError, ParameterError, Recipe, Regularizer, advise
+from regadvisor import Advice, AdvisedClassifier, ParameterError, Recipe, Regularizer, advise
 from regadvisor.report.verdict import use
 
 X, Y = make_multilabel_classification(n_samples=150, n_features=8, n_classes=3, random_state=0)
@@ -84,8 +84,9 @@ def test_as_a_step_of_a_pipeline_and_what_is_refused() -> None:
         advise(X, Y, model=LinearSVC())
     with pytest.raises(ParameterError, match="class_weight must be None"):
         advise(X, Y, model=RidgeClassifier(class_weight="balanced"))
-    with pytest.raises(DataError, match=r"got 4 columns with .*get_dummies"):
-        advise(X, np.column_stack([Y, np.arange(len(Y)) % 3]), model=RidgeClassifier())
+    balanced = MultiOutputClassifier(LogisticRegression(class_weight="balanced"))  # fits would be weighted
+    with pytest.raises(ParameterError, match="class_weight must be None"):
+        advise(X, Y, model=balanced)
 
 
 def _network(n_features: int, n_outputs: int) -> torch.nn.Module:
@@ -140,17 +141,6 @@ def test_outputs_that_may_be_no_logits_are_no_labels() -> None:
         AdvisedClassifier(model=Ridge).fit(X, Y)
 
 
-def test_columns_of_several_classes_are_refused_with_the_way_to_ask() -> None:
-    words = np.where(Y > 0, "a", "b")
-    for model, y in (
-        ("linear", words),
-        (MultiOutputClassifier(LogisticRegression()), words),
-        (LogisticRegression(), Y + Y[:, :1]),
-    ):
-        with pytest.raises(DataError, match=r"got 3 columns with .*pandas.get_dummies"):
-            advise(X, y, model=model)
-
-
 @pytest.mark.parametrize("model", ["mlp", _network])
 def test_rows_with_several_labels_may_have_weights(model: Any) -> None:
     weight = np.where(Y[:, 0] > 0, 3.0, 1.0)
@@ -164,7 +154,7 @@ def test_rows_with_several_labels_may_have_weights(model: Any) -> None:
     np.testing.assert_allclose(same.scores.loss, usual.scores.loss, rtol=1e-5)
 
 
-def test_classes_in_several_columns_are_refused_with_what_to_do() -> None:
-    for model in ("auto", "mlp", _network):
-        with pytest.raises(DataError, match=r"call advise\(\) once for each of these"):
-            advise(X, np.where(Y > 0, "yes", "no"), model=model, effort="quick", folds=2)
+def test_labels_of_images_are_learned_by_a_network_unless_one_says_otherwise() -> None:
+    images = np.random.default_rng(0).normal(size=(len(Y), 4, 4)).astype(np.float32)
+    assert advise(images, Y, budget=0).record.training.family == "mlp"
+    assert advise(images, Y, model="linear", budget=0).record.training.estimator == "MultiOutputClassifier"

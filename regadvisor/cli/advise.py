@@ -53,7 +53,8 @@ class _Options(SimpleNamespace):
     "--target",
     metavar="COL",
     multiple=True,
-    help="The column to predict. May be repeated: several targets, all numbers, are learned together.",
+    help="The column to predict. May be repeated: several numbers, or several columns of classes, are "
+    "learned together.",
 )
 @click.option("--model", type=click.Choice(["auto", *MAKERS]), default="auto", show_default=True)
 @click.option(

@@ -7,7 +7,7 @@ relatives are the same category in training and in prediction.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
@@ -158,3 +158,26 @@ def _plain(label: object) -> Label:
         f"labels in y must be text, numbers or booleans, got {type(label).__name__}. Unknown label "
         "type: unknown; convert them with float() or str()"
     )
+
+
+def label_array(labels: Sequence[Label]) -> NDArray[Any]:
+    """Return labels as an array: of objects if they are text."""
+    is_text = bool(labels) and isinstance(labels[0], str)
+    return np.array(labels, dtype=object if is_text else None)
+
+
+def side_by_side(columns: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Return columns of labels as one array, of whole numbers if they are all of these.
+
+    >>> side_by_side([np.array(["a", "b"]), np.array([1, 2])]).tolist()
+    [['a', 1], ['b', 2]]
+    """
+    kinds = {own.dtype.kind for own in columns}
+    is_number = kinds <= set("biuf")
+    if is_number and ("b" not in kinds or all(np.isin(own, (0, 1)).all() for own in columns)):
+        numbers = np.column_stack(columns)
+        return numbers.astype(np.intp) if (numbers == np.round(numbers)).all() else numbers
+    joined_up = np.empty((len(columns[0]), len(columns)), dtype=object)
+    for j, own in enumerate(columns):
+        joined_up[:, j] = own
+    return joined_up

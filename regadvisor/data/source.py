@@ -62,7 +62,8 @@ def make_table(
     without a target or of weight 0 are dropped with a note.
 
     `X` (n_rows, n_features): or images of shape (n, h, w), (n, h, w, c) or (n, c, h, w). NaN is a missing
-    value. `y` (n_rows,): numbers or class labels; several columns are several targets, all of them numbers.
+    value. `y` (n_rows,): numbers or class labels; several columns are several targets, all of
+    them numbers or all classes.
     `task`: see :func:`regadvisor.data.target.read_target`. `groups`, `time`, `sample_weight` (n_rows,): rows
     that belong together; positions in time (numbers or dates); weights. `target_name`: name of a single
     target; by default the name of the series, if it has one. Several targets have the names of their columns.
@@ -126,7 +127,8 @@ def make_table(
 def _is_plain_y(values: pd.Series[Any] | pd.DataFrame, target: Target) -> bool:
     """Whether scikit-learn takes the target as it is, without asking whether these are classes."""
     n_classes, n_rows = len(target.classes or ()), len(target.y)
-    is_plain = is_plain_target(values, is_classification=target.task != "regression")
+    is_class = target.task != "regression" or bool(target.class_columns)
+    is_plain = is_plain_target(values, is_classification=is_class)
     return is_plain and (n_rows <= 20 or 2 * n_classes <= n_rows)
 
 
@@ -199,6 +201,7 @@ def _facts(
 ) -> DataFacts:
     is_number = target.task == "regression" and not target.targets
     groups = rows["groups"]
+    labels = target.classes or tuple(each for own in target.class_columns for each in own.classes)
     return DataFacts(
         container=columns.kind,
         task=target.task,
@@ -211,6 +214,7 @@ def _facts(
         target_mean=float(target.y.mean()) if is_number else None,
         target_sd=float(target.y.std()) if is_number else None,
         targets=target.targets,
+        class_columns=target.class_columns,
         n_groups=None if groups is None else int(groups.max()) + 1,
         has_time=rows["time"] is not None,
         has_weights=rows["weight"] is not None,
@@ -219,7 +223,7 @@ def _facts(
         is_single=columns.numbers.is_single,
         is_plain_x=plain["x"],
         is_plain_y=plain["y"],
-        fingerprint=fingerprint(columns, target.y, target.classes or ()),
+        fingerprint=fingerprint(columns, target.y, labels),
     )
 
 

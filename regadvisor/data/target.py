@@ -13,11 +13,11 @@ from pandas.api import types as dtypes
 from regadvisor import thresholds
 from regadvisor.data.dates import find_dates
 from regadvisor.data.frames import is_plain
-from regadvisor.data.levels import Label, labels_of
+from regadvisor.data.levels import Label, label_array, labels_of, side_by_side
 from regadvisor.data.numbers import check_magnitude
 from regadvisor.data.oddities import check_labels, notes_on_labels
 from regadvisor.errors import DataError, ParameterError
-from regadvisor.records import Note, TargetFacts, Task
+from regadvisor.records import ClassColumn, Note, TargetFacts, Task
 from regadvisor.words import counted, joined, listed, shown
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ class Target:
     class_counts: tuple[int, ...] | None = None
     #: Of several targets; empty for one.
     targets: tuple[TargetFacts, ...] = ()
+    #: See ``DataFacts``.
+    class_columns: tuple[ClassColumn, ...] = ()
     #: What few whole numbers could be as well.
     other_task: Literal["classification", "regression"] | None = None
     notes: tuple[Note, ...] = ()
@@ -355,21 +357,22 @@ def plain_target(values: AnySeries | pd.DataFrame, *, is_classification: bool) -
     ['no', 'yes']
     """
     if isinstance(values, pd.DataFrame):
-        columns = np.column_stack([finite_numbers(values.iloc[:, j]) for j in range(values.shape[1])])
-        return columns.astype(np.intp) if is_classification else columns
+        each = (values.iloc[:, j] for j in range(values.shape[1]))
+        columns = [plain_target(own, is_classification=is_classification) for own in each]
+        return side_by_side(columns) if is_classification else np.column_stack(columns)
     if not is_classification:
         return finite_numbers(values)
     if is_plain(values.dtype):
         return values.to_numpy()
     codes, labels = labels_of(values)
-    is_text = bool(labels) and isinstance(labels[0], str)
-    return np.array(labels, dtype=object if is_text else None)[codes]
+    return label_array(labels)[codes]
 
 
 def is_plain_target(values: AnySeries | pd.DataFrame, *, is_classification: bool) -> bool:
     """Whether scikit-learn takes a target without missing values as it is, as far as that is known."""
     if isinstance(values, pd.DataFrame):
-        return all(is_plain(dtype) for dtype in values.dtypes)
+        each = (values.iloc[:, j] for j in range(values.shape[1]))
+        return all(is_plain_target(own, is_classification=is_classification) for own in each)
     if not is_classification:
         return is_plain(values.dtype)
     dtype = values.dtype

@@ -21,8 +21,10 @@ from regadvisor.compare.paired import compare_all
 from regadvisor.compare.panel import Panel
 from regadvisor.compare.resampled import strength_is_open
 from regadvisor.data.table import Table
+from regadvisor.data.targets import labels_in
 from regadvisor.deadline import Deadline, finished
 from regadvisor.families.base import Family, Fold, Prepared
+from regadvisor.families.estimator.encoder import labels_or_numbers
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.plan.plan import Plan
 from regadvisor.quiet import ignoring
@@ -180,7 +182,9 @@ def reported_scores(
         has_all = set(function_names(training)) <= set(functions)
         if (training.is_own and module is None and training.module != "cnn") or not has_all:
             return {}, ()
-    y = np.asarray(sample.facts.classes)[sample.y] if sample.is_classification else sample.y
+    y = labels_or_numbers(sample)
+    if sample.facts.class_columns:
+        y = labels_in(y, [own.classes for own in sample.facts.class_columns])
     n_train = round(float(np.mean([len(fold.train) for fold in folds])))
     facts = replace(sample.facts, n_rows=n_train)
     splits = [(fold.train, fold.test) for fold in folds]

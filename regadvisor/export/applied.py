@@ -20,10 +20,10 @@ from regadvisor.errors import ParameterError, RecordError
 from regadvisor.families.encoding import AsNumbers
 from regadvisor.families.estimator.caller import class_weights
 from regadvisor.families.estimator.names import step_texts
-from regadvisor.families.estimator.parts import cut, objective_of, steps_inside, with_last
+from regadvisor.families.estimator.parts import cut, for_columns, objective_of, steps_inside, with_last
 from regadvisor.families.estimator.rules import Strengths
 from regadvisor.families.estimator.table import configured, innermost, row_of, without_search
-from regadvisor.families.pipeline import AdvisedPipeline
+from regadvisor.families.pipeline import AdvisedPipeline, ColumnsClassifier
 from regadvisor.families.plain import in_double
 from regadvisor.families.preprocess import flatten, make_preprocessor, usual_preprocessor
 from regadvisor.families.unpenalised import Unpenalised
@@ -63,11 +63,15 @@ def applied(
     :class:`AdvisedPipeline`.
     """
     target = without_search(target)
+    target = for_columns(target) if facts.class_columns else target
     steps, last = cut(target)
     _check_features(steps, last, facts, training)
     _check_objective(last, training, is_classification=facts.task != "regression")
     is_theirs = steps is not None and not scales_weights  # and gets the weights of the rows as they are
     model = configured(last, strengths_for(last, facts, regularizer, training, weights_as_given=is_theirs))
+    labels = tuple(own.classes for own in facts.class_columns)
+    if len({isinstance(label, str | bool) and type(label) for own in labels for label in own}) > 1:
+        model = ColumnsClassifier(model, labels)  # scikit-learn wants one type of labels
     if steps is not None and facts.unpenalised:
         own = [("unpenalised", Unpenalised.of(steps, facts)), (target.steps[-1][0], model)]
         return Pipeline(own, memory=target.memory, verbose=target.verbose)

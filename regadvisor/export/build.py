@@ -17,7 +17,7 @@ from regadvisor.families.fitted.estimator import FittedClassifier, FittedRegress
 from regadvisor.families.fitted.function import FitFunction
 from regadvisor.families.fitted.own_library import own_function
 from regadvisor.families.linear.build import build_linear
-from regadvisor.families.pipeline import AdvisedPipeline, LabelClassifier
+from regadvisor.families.pipeline import AdvisedPipeline, ColumnsClassifier, LabelClassifier
 from regadvisor.records import DataFacts, Training
 from regadvisor.regularizer import Regularizer
 
@@ -131,6 +131,8 @@ def build_network(
         preprocessor = network_preprocessor(facts, training.transform)
     model.set_params(**strengths, random_state=seed)
     model = LabelClassifier(model) if training.has_label_loss else model
+    if training.block_sizes:
+        model = ColumnsClassifier(model, tuple(own.classes for own in facts.class_columns), is_network=True)
     return AdvisedPipeline([("preprocess", preprocessor), ("model", model)])
 
 
@@ -140,13 +142,15 @@ def recipe_of(training: Training, functions: Mapping[str, Any] = MappingProxyTyp
     >>> recipe_of(Training(family="mlp", seed=0, optimizer="sgd", lr=0.1, batch_size=8, epochs=2)).lr
     0.1
     """
-    from regadvisor.families.neural.losses import BCEWithLogitsLoss
+    from regadvisor.families.neural.losses import BCEWithLogitsLoss, ColumnsLoss
     from regadvisor.families.neural.recipe import RECIPE_NAMES, Recipe
 
     known = {name: value for name, value in vars(training).items() if name in RECIPE_NAMES}
     own = {name: functions[name] for name in function_names(training) if name in functions}
     if training.has_label_loss:
         own["loss"] = BCEWithLogitsLoss()
+    if training.block_sizes:
+        own["loss"] = ColumnsLoss(training.block_sizes)
     return Recipe(**{name: value for name, value in known.items() if value is not None} | own)
 
 

@@ -329,6 +329,7 @@ def _constructor(value: Any, needs: _Needs) -> Any:
             may_be_positional = False
             continue
         may_be_positional &= is_required and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+        may_be_positional &= not isinstance(given, tuple)  # rich takes one for a name and a value
         node = _node(given, needs)
         items.append(node if may_be_positional else _Named(parameter.name, node))
     return _call(name, items)

@@ -61,7 +61,7 @@ def torch_snippet(
         "definitions": code.before,
         "facts": facts,
         "training": training,
-        "is_regression": facts.task == "regression",
+        "is_regression": facts.task == "regression" and not training.block_sizes,
         "has_one_logit": n_classes == 2 and (is_linear or is_one_number),
         "dtype": "float64" if is_linear else "float32",
         "is_decoupled": training.coupling == "decoupled",
@@ -109,8 +109,9 @@ def _check(training: Training, facts: DataFacts, library: str) -> None:
             "snippet('torch') must be asked of advice for which networks were trained, got a loss of yours "
             "that nobody tried: whether it sees the target standardised is not known; give more budget"
         )
-    if training.has_label_loss and library != "torch":
-        raise ParameterError(f"target must be 'torch' for a network of several labels, got {library!r}")
+    if (training.has_label_loss or training.block_sizes) and library != "torch":
+        what = "columns of classes" if training.block_sizes else "labels"
+        raise ParameterError(f"target must be 'torch' for a network of several {what}, got {library!r}")
     has_heads = len(training.output_shape or ()) > 1
     if library == "skorch" and (training.output is not None or has_heads):
         got = "several predictions for each row" if has_heads else f"output={training.output!r}"
@@ -223,7 +224,7 @@ def _returned(training: Training, facts: DataFacts) -> dict[str, Any]:
         taken += ".unsqueeze(1)" if is_flat else ".flatten(0, 1)"
     if shape is not None:
         n_outputs = shape[-1] if shape else 1
-    what = "number" if facts.task == "regression" else "logit"
+    what = "number" if facts.task == "regression" and not training.block_sizes else "logit"
     return {
         "taken": taken,
         "returned": counted(n_outputs, what) if n_outputs > 1 else f"one {what}",

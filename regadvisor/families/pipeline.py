@@ -12,7 +12,7 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import expit
+from scipy.special import expit, softmax
 from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, is_classifier, is_regressor
 from sklearn.exceptions import NotFittedError, UnsetMetadataPassedError
@@ -22,13 +22,15 @@ from sklearn.utils.metaestimators import available_if
 
 from regadvisor.data.datasets import is_dataset, unpacked
 from regadvisor.data.frames import as_frame
+from regadvisor.data.levels import label_array
+from regadvisor.data.targets import labels_in
 from regadvisor.data.training import training_rows
 from regadvisor.errors import DataError, RegadvisorError, enough_memory
 from regadvisor.families.preprocess import requested
 from regadvisor.families.scaling import is_centred
 from regadvisor.families.unpenalised import Unpenalised
 from regadvisor.global_state import left_as_found
-from regadvisor.words import joined, shown
+from regadvisor.words import joined, listed, shown
 
 
 class _DataTypeError(DataError, TypeError):
@@ -241,3 +243,61 @@ class LabelClassifier(ClassifierMixin, BaseEstimator):
     def predict(self, X: Any) -> NDArray[np.intp]:
         """Return 0 or 1 for each label, shape (n_rows, n_labels)."""
         return (self.decision_function(X) > 0).astype(np.intp)
+
+
+@dataclass(eq=False, repr=False)
+class ColumnsClassifier(ClassifierMixin, BaseEstimator):
+    """Several columns of classes, each of labels of any type.
+
+    `model`: a classifier of scikit-learn for several columns of codes, or if `is_network` a regressor that
+    predicts a logit for every class of each; trained in place. `classes`: the labels of each column.
+    `classes_`: the labels of each column that were met; of a network all.
+    """
+
+    model: Any
+    classes: tuple[tuple[Any, ...], ...] = ()
+    is_network: bool = False
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train on all rows: `y` (n_rows, n_columns)."""
+        y = np.asarray(y, dtype=object)
+        codes = np.column_stack([_codes(y[:, j], own) for j, own in enumerate(self.classes)])
+        labels = [label_array(own) for own in self.classes]
+        if self.is_network:
+            blocks = [np.eye(len(own))[codes[:, j]] for j, own in enumerate(self.classes)]
+            self.model.fit(X, np.hstack(blocks), sample_weight)
+            self.classes_ = labels
+        else:
+            self.model.fit(X, codes, **({} if sample_weight is None else {"sample_weight": sample_weight}))
+            self.classes_ = [own[met] for own, met in zip(labels, self.model.classes_, strict=True)]
+        return self
+
+    @available_if(lambda own: own.is_network or hasattr(own.model, "predict_proba"))  # type: ignore[untyped-decorator]
+    def predict_proba(self, X: Any) -> list[NDArray[np.float64]]:
+        """Return the probabilities of each column's classes, each (n_rows, n_classes)."""
+        if not self.is_network:
+            return list(self.model.predict_proba(X))
+        ends = np.cumsum([len(own) for own in self.classes])[:-1]
+        return [softmax(own, axis=1) for own in np.split(self.model.predict(X), ends, axis=1)]
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return the labels of each column, shape (n_rows, n_columns)."""
+        if self.is_network:
+            codes = np.column_stack([own.argmax(axis=1) for own in self.predict_proba(X)])
+        else:
+            codes = self.model.predict(X)
+        return labels_in(codes, self.classes)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the share of rows that are right in every column, as MultiOutputClassifier does."""
+        is_right = (self.predict(X) == np.asarray(y, dtype=object)).all(axis=1)
+        return float(np.average(is_right, weights=sample_weight))
+
+
+def _codes(labels: NDArray[Any], classes: tuple[Any, ...]) -> NDArray[np.intp]:
+    """Return the places of labels among the classes that the advice is about; DataError for others."""
+    place = {label: code for code, label in enumerate(classes)}
+    other = next((label for label in labels if label not in place), None)
+    if other is not None:
+        raise DataError(f"y must hold the classes of the advice, {listed(classes)}, got {shown(other)}")
+    return np.array([place[label] for label in labels], dtype=np.intp)

@@ -65,6 +65,17 @@ class TargetFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClassColumn:
+    """One of several target columns of classes."""
+
+    #: As in `TargetFacts`.
+    name: str | int
+    #: Labels in the order of the codes, and the rows of each.
+    classes: tuple[float | int | str | bool, ...]
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class InputFacts:
     """One of several arrays that a row is made of."""
 
@@ -98,6 +109,9 @@ class DataFacts:
     other_task: Literal["classification", "regression"] | None = None
     #: Several targets, in the order of the columns (regression only); empty where there is one.
     targets: tuple[TargetFacts, ...] = ()
+    #: Several columns of classes: the task is "regression", and `targets` has a column of 0 and 1 for every
+    #: class of each, in this order.
+    class_columns: tuple[ClassColumn, ...] = ()
     n_groups: int | None = None
     has_time: bool = False
     has_weights: bool = False
@@ -140,3 +154,8 @@ class DataFacts:
     def n_targets(self) -> int:
         """Columns of the target."""
         return max(1, len(self.targets))
+
+    @property
+    def block_sizes(self) -> tuple[int, ...]:
+        """How many classes each of several columns of classes has."""
+        return tuple(len(column.classes) for column in self.class_columns)

@@ -206,6 +206,9 @@ class Training:
     has_own_loss: bool = False
     #: Whether a network has a logit for each of several labels, and the mean of their log losses.
     has_label_loss: bool = False
+    #: Classes of each of several columns, for which a network has a logit each: the mean of the columns' log
+    #: losses was trained.
+    block_sizes: tuple[int, ...] = ()
     #: Names of the recipe's other values that are functions of the caller's, likewise.
     own_functions: tuple[str, ...] = ()
     #: Which of the things that the caller's own module returns is the prediction, as in ``Recipe``.

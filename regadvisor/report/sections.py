@@ -112,6 +112,10 @@ def _target(data: DataFacts) -> str:
         if data.other_task is not None:
             name = data.target_name or "target"
             return f"{name} taken as a number: task='{data.other_task}' takes it as classes"
+        if data.class_columns:
+            said = f"{len(data.class_columns)} columns of classes"
+            names = [f"{own.name} ({len(own.classes)})" for own in data.class_columns]
+            return f"{said}: {', '.join(_first(names))}"
         # Of 0 and 1 alone the variance is m·(1 − m); of anything else it is not.
         if data.targets and all(abs(own.sd**2 - own.mean * (1 - own.mean)) < 1e-9 for own in data.targets):
             return f"{targets(data).replace('target', 'label', 1)}, each 0 or 1"
@@ -139,8 +143,11 @@ def targets(data: DataFacts) -> str:
         return data.target_name or ""
     said = counted(len(data.targets), "target")
     names = [facts.name for facts in data.targets if isinstance(facts.name, str)]
-    shown = [*names[:_MOST_TARGETS], *(["…"] if len(names) > _MOST_TARGETS else [])]
-    return f"{said}: {', '.join(shown)}" if names else said
+    return f"{said}: {', '.join(_first(names))}" if names else said
+
+
+def _first(names: list[str]) -> list[str]:
+    return [*names[:_MOST_TARGETS], *(["…"] if len(names) > _MOST_TARGETS else [])]
 
 
 def claims(record: Record) -> tuple[str, ...]:

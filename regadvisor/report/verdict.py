@@ -259,7 +259,7 @@ def _as_well(kinds: list[str]) -> str:
 
 def _no_signal(record: Record) -> tuple[str, ...]:
     is_regression = record.settings.task == "regression" or (
-        record.data is not None and record.data.task == "regression"
+        record.data is not None and record.data.task == "regression" and not record.data.class_columns
     )
     is_several = record.data is not None and record.data.n_targets > 1
     what = ("means" if is_several else "mean") if is_regression else "class shares"

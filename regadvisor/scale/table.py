@@ -128,6 +128,12 @@ def _read(data: FileData, roles: Roles, task: str) -> tuple[Table, Any]:
         groups=split.groups,
         time=split.time,
     )
+    if table.facts.class_columns:
+        raise DataError(
+            f"y must be one column of classes, or of numbers, where data are read in parts, got "
+            f"{len(roles.targets)} columns of classes; call advise() once for each, or read the table into "
+            "memory"
+        )
     return replace(table, notes=(*data.notes, *table.notes)), split.X
 
 

@@ -13,6 +13,8 @@ SMALLEST_SPARSE, LARGEST_SINGLE = 1e-14, 1e15
 
 #: More classes are refused: five rows of each are a sample that nothing is trained on in reasonable time.
 MOST_CLASSES = 2_000
+#: Of several columns of classes: a column of 0 and 1 is held for every class of each.
+MOST_CLASSES_OF_COLUMNS = 200
 #: ``task="auto"``: whole numbers with at most so many distinct values are classes …
 GUESS_MOST_CLASSES = 20
 #: … if there are at least so many rows per value, on average.

@@ -28,7 +28,7 @@ from regadvisor.data.table import Table
 from regadvisor.errors import ParameterError
 from regadvisor.families.estimator.encoder import OfFirstTarget, make_encoder
 from regadvisor.families.estimator.names import is_own_class, step_texts, theirs, usual
-from regadvisor.families.estimator.parts import cut, one_after_the_other, steps_inside
+from regadvisor.families.estimator.parts import cut, for_columns, one_after_the_other, steps_inside
 from regadvisor.families.estimator.rules import alpha_is_l2, huber_regressor, network, sgd, svm
 from regadvisor.families.estimator.table import (
     ESTIMATORS,
@@ -65,7 +65,10 @@ class Caller:
     kinds: tuple[Kind, ...]
     #: Steps of a pipeline inside of `last`, a wrapper, which is then fitted to the rows as they are passed.
     inside: Pipeline | None = None
-    #: Columns of 0 and 1 that it predicts; 0: it is asked about classes in one column, or numbers.
+    #: Classes of each of several columns of classes.
+    sizes: tuple[int, ...] = ()
+    #: Columns of 0 and 1 that it predicts, one for every class of these; 0: it is asked about classes in one
+    #: column, or numbers.
     n_labels: int = 0
     #: What ``class_weight`` gives a row in the mean.
     mean_weight: float = 1.0
@@ -121,6 +124,7 @@ def read_estimator(model: Any, facts: DataFacts) -> Caller:
             "model=regadvisor.fit_function(fit)"
         )
     estimator = without_search(model)
+    estimator = for_columns(estimator) if facts.class_columns else estimator
     steps, last = cut(estimator)
     inside = steps_inside(last)
     inner = innermost(last)
@@ -137,6 +141,7 @@ def read_estimator(model: Any, facts: DataFacts) -> Caller:
         kinds=row.kinds(inner),
         is_unequal=bool(facts.unpenalised),
         n_labels=len(facts.targets) if row.is_classifier else 0,
+        sizes=facts.block_sizes,
     )
     if caller.class_weight is not None:
         class_weights(caller.class_weight, facts)
@@ -147,7 +152,8 @@ def _row(inner: Any, facts: DataFacts) -> Row:
     """Return what is known of an estimator; a ParameterError if nothing, or if it is for the other task."""
     check_ours(inner)
     name, row = type(inner).__name__, row_of(inner)
-    nearest = "Ridge()" if facts.task == "regression" else "LogisticRegression()"
+    are_classes = facts.task != "regression" or bool(facts.class_columns)
+    nearest = "LogisticRegression()" if are_classes else "Ridge()"
     if row is None and hasattr(inner, "transform") and not hasattr(inner, "predict"):
         raise ParameterError(
             f"model must be an estimator that predicts, or a pipeline that ends in one, got {name}; put one "
@@ -165,10 +171,11 @@ def _row(inner: Any, facts: DataFacts) -> Row:
             f"model must take the arguments of {theirs(inner)}, got {name} without {joined(missing)}; add "
             "them, or pass a function that trains it: model=regadvisor.fit_function(fit)"
         )
-    if row.is_classifier != (facts.task != "regression") and not (row.is_classifier and facts.targets):
-        wanted = "a classifier" if facts.task != "regression" else "a regressor"
+    if row.is_classifier != are_classes and not (row.is_classifier and facts.targets):
+        wanted = "a classifier" if are_classes else "a regressor"
+        what = "columns of classes" if facts.class_columns else f"task={facts.task!r}"
         raise ParameterError(
-            f"model must be {wanted} for task={facts.task!r}, got {name}; pass model={nearest}, for instance"
+            f"model must be {wanted} for {what}, got {name}; pass model={nearest}, for instance"
         )
     if getattr(inner, "multi_class", "ovr") == "crammer_singer":
         raise ParameterError(
@@ -213,8 +220,10 @@ def _check_targets(last: BaseEstimator, facts: DataFacts) -> None:
                 f"model must take several columns of classes, got {name}; pass "
                 f"model=MultiOutputClassifier({name}())"
             )
-        if last.get_params().get("class_weight") is not None:
-            raise ParameterError("class_weight must be None for several columns of classes")
+        if innermost(last).get_params().get("class_weight") is not None:
+            raise ParameterError(
+                "class_weight must be None for several columns of classes; call advise() once for each"
+            )
         return
     if facts.targets and not (tags.multi_output or theirs(last) == "MLPRegressor"):
         raise ParameterError(

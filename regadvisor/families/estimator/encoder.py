@@ -13,6 +13,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 
 from regadvisor.data.table import Table
+from regadvisor.data.targets import codes_in
 from regadvisor.errors import DataError, RegadvisorError
 from regadvisor.families.preprocess import feature_names, requested
 from regadvisor.records import Column
@@ -163,7 +164,9 @@ def seeded(estimator: Any, seed: int) -> Any:
 
 
 def labels_or_numbers(rows: Table) -> Any:
-    """Return the target of rows as the caller has it: labels, or numbers."""
+    """Return the target of rows as the caller has it: labels, or numbers; of several columns their codes."""
+    if rows.facts.class_columns:
+        return codes_in(rows.y, rows.facts.block_sizes)
     return np.asarray(rows.facts.classes)[rows.y] if rows.is_classification else rows.y
 
 

@@ -29,7 +29,7 @@ from regadvisor.families.estimator.parts import objective_of, with_last
 from regadvisor.families.estimator.rules import Strengths
 from regadvisor.families.estimator.table import configured, innermost, without_search, wrapper_of
 from regadvisor.families.fitted.learner import Call, Laws, Learner, Trained, weights_of
-from regadvisor.families.fitted.losses import Floats, LogLoss, RowLoss, of_labels
+from regadvisor.families.fitted.losses import Floats, LogLoss, OfColumns, RowLoss, of_labels
 from regadvisor.families.linear.family import LinearFamily
 from regadvisor.families.preprocess import make_preprocessor
 from regadvisor.quiet import ignoring
@@ -129,13 +129,15 @@ class EstimatorLearner(Learner):
     def loss(self, sample: Table) -> RowLoss:
         """Return the loss that the estimator minimises, or log loss where it calibrates probabilities."""
         self._classes = np.asarray(sample.facts.classes or ())
-        if theirs(self.caller.last) == "CalibratedClassifierCV":
-            return LogLoss()
         target = sample.targets if self._target is None else self._target
         return self._loss(target)
 
     def _loss(self, target: NDArray[Any]) -> RowLoss:
         own = self.caller.row.loss(innermost(self.caller.last), target)
+        last = self.caller.last.estimator if self.caller.sizes else self.caller.last
+        own = LogLoss() if theirs(last) == "CalibratedClassifierCV" else own
+        if self.caller.sizes:
+            return OfColumns(own, self.caller.sizes)
         return of_labels(own, self.caller.n_labels) if self.caller.n_labels else own
 
     def encoder(self, sample: Table) -> Encoder:
@@ -193,7 +195,7 @@ class EstimatorLearner(Learner):
             l1=strengths.get("l1", 0.0),
             l2=strengths.get("l2", 0.0),
             n_rows=n_rows,
-            n_classes=2 if self.caller.n_labels else len(self._classes),
+            n_classes=max(self.caller.sizes, default=2) if self.caller.n_labels else len(self._classes),
             is_unequal=self.caller.is_unequal,
             spread=spread,
         )
@@ -206,22 +208,15 @@ class EstimatorLearner(Learner):
         """Return what the loss reads, a column for each output."""
         if isinstance(model, Pipeline):
             rows, model = model[:-1].transform(rows), model[-1]
-        is_calibrated = theirs(self.caller.last) == "CalibratedClassifierCV"
-        response = "predict_proba" if is_calibrated else self._loss(np.zeros((1, 1))).response
+        loss = self._loss(np.zeros((1, 1)))
+        if isinstance(loss, OfColumns):
+            columns = zip(model.estimators_, loss.sizes, loss.widths, strict=True)
+            return np.hstack(
+                [_class_outputs(own, loss.response, rows, np.arange(size), n) for own, size, n in columns]
+            )
         if self.caller.n_labels:
-            return _label_outputs(model, response, rows)
-        with np.errstate(all="ignore"), ignoring(RuntimeWarning):
-            found = np.asarray(getattr(model, response)(rows), dtype=np.float64)
-        found = found.reshape(len(found), -1)
-        n_classes = len(self._classes)
-        if response == "predict" or len(model.classes_) == n_classes:
-            return found
-        # Rows of some class are not among those that it was fitted to.
-        if len(model.classes_) == 2 and found.shape[1] == 1:
-            found = np.hstack([-found, found])
-        whole = np.full((len(found), n_classes), 0.0 if response == "predict_proba" else -1.0)
-        whole[:, np.searchsorted(self._classes, model.classes_)] = found
-        return whole
+            return _label_outputs(model, loss.response, rows)
+        return _class_outputs(model, loss.response, rows, self._classes)
 
     def in_own_unit(self, regularizer: Regularizer) -> Regularizer:
         """Return strengths for a target of variance 1 as those of the estimator's objective."""
@@ -292,6 +287,23 @@ def _check_weighted(caller: Caller) -> None:
         raise ParameterError(
             f"sample_weight must be None for {name}, whose fit takes no weights; leave it out"
         )
+
+
+def _class_outputs(
+    model: Any, response: str, rows: Any, classes: NDArray[Any], width: int | None = None
+) -> Floats:
+    """Return what a loss reads, a column for each output; `width`: how many there are to be."""
+    with np.errstate(all="ignore"), ignoring(RuntimeWarning):
+        found = np.asarray(getattr(model, response)(rows), dtype=np.float64)
+    found = found.reshape(len(found), -1)
+    if response == "predict" or (len(model.classes_) == len(classes) and width in (None, found.shape[1])):
+        return found
+    # Rows of some class are not among those that it was fitted to.
+    if len(model.classes_) == 2 and found.shape[1] == 1:
+        found = np.hstack([-found, found])
+    whole = np.full((len(found), len(classes)), 0.0 if response == "predict_proba" else -1.0)
+    whole[:, np.searchsorted(classes, model.classes_)] = found
+    return whole
 
 
 def _label_outputs(model: Any, response: str, rows: Any) -> Floats:

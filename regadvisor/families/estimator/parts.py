@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from sklearn.base import BaseEstimator, clone
+from sklearn.multioutput import MultiOutputClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from regadvisor.errors import ParameterError
-from regadvisor.families.estimator.names import is_there, text_of, usual
+from regadvisor.families.estimator.names import is_there, text_of, theirs, usual
 from regadvisor.families.estimator.table import STRENGTH_PARAMS, innermost, wrapper_of
 
 #: Arguments that change what is minimised.
@@ -91,6 +92,21 @@ def with_last(estimator: BaseEstimator, last: BaseEstimator) -> BaseEstimator:
         inner = inner.steps[-1][1]
     inner.steps[-1] = (inner.steps[-1][0], last)
     return copy
+
+
+def for_columns(estimator: BaseEstimator) -> BaseEstimator:
+    """Return an estimator or pipeline for several columns of classes: one last step for each.
+
+    Raises ParameterError for a chain, which takes columns of 0 and 1 alone.
+    """
+    _, last = cut(estimator)
+    if theirs(last) == "ClassifierChain":
+        raise ParameterError(
+            "model must be a MultiOutputClassifier for several columns of classes, got ClassifierChain, "
+            "which takes columns of 0 and 1 alone; pass the classifier inside it"
+        )
+    own = last if theirs(last) == "MultiOutputClassifier" else MultiOutputClassifier(last)
+    return with_last(estimator, own)
 
 
 def objective_of(last: BaseEstimator) -> tuple[str, ...]:

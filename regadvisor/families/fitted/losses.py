@@ -18,6 +18,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import xlogy
 
 from regadvisor.data.table import Table
+from regadvisor.data.targets import codes_in
 from regadvisor.families.base import Fold
 from regadvisor.thresholds import PROBABILITY_FLOOR
 
@@ -271,6 +272,51 @@ def of_labels(loss: RowLoss, n_labels: int) -> ColumnLoss:
         at_zero=0.5,
         has_unit=False,
     )
+
+
+@dataclass(frozen=True)
+class OfColumns(RowLoss):
+    """The mean of a loss of classes over several columns; `sizes`: the classes of each.
+
+    The target has a column of 0 and 1 for every class, and so have the outputs, but for a margin of two
+    classes, which is one number.
+    """
+
+    loss: RowLoss
+    sizes: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        name = f"{self.loss.name or 'log loss'}, mean of {len(self.sizes)} columns"
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "response", self.loss.response)
+
+    @property
+    def widths(self) -> list[int]:
+        """How many outputs there are for each column."""
+        is_margin = isinstance(self.loss, ColumnLoss)
+        return [1 if is_margin and size == 2 else size for size in self.sizes]
+
+    def per_row(self, target: NDArray[Any], outputs: Floats, unit: Floats) -> Floats:
+        """Return the mean loss of each row's columns."""
+        found = np.split(outputs, np.cumsum(self.widths)[:-1], axis=1)
+        columns = zip(self._columns(target), found, strict=True)
+        return np.asarray(np.mean([self.loss.per_row(y, z, np.ones(1)) for y, z in columns], axis=0))
+
+    def constant(self, target: NDArray[Any], weight: Floats, n_classes: int) -> Floats:
+        """Return the best constant outputs of each column, one after the other."""
+        columns = zip(self._columns(target), self.sizes, strict=True)
+        return np.concatenate([self.loss.constant(y, weight, size) for y, size in columns])
+
+    def nothing(self, target: NDArray[Any], n_classes: int) -> Floats:
+        """Return what zero weights give, for each column."""
+        columns = zip(self._columns(target), self.sizes, strict=True)
+        return np.concatenate([self.loss.nothing(y, size) for y, size in columns])
+
+    def _columns(self, target: NDArray[Any]) -> list[NDArray[Any]]:
+        codes = codes_in(target, self.sizes).T
+        if not isinstance(self.loss, ColumnLoss):
+            return list(codes)
+        return [signs(own, size) for own, size in zip(codes, self.sizes, strict=True)]
 
 
 def squared_error() -> ColumnLoss:

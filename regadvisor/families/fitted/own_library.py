@@ -150,12 +150,12 @@ def _kinds(has_dropout: bool, *, has_l1: bool = True) -> tuple[Kind, ...]:
 def _keras(model: Any, first: Any, facts: DataFacts, recipe: Recipe | None, *, encode: bool) -> FitFunction:
     """Return a Keras model, or a factory which made `first`, as a function that trains it."""
     from regadvisor.families.fitted.keras_fit import KerasFit
-    from regadvisor.families.neural.losses import BCEWithLogitsLoss
+    from regadvisor.families.neural.losses import BCEWithLogitsLoss, ColumnsLoss
     from regadvisor.families.neural.module.family import about
     from regadvisor.families.neural.recipe import Recipe
 
     # Of labels the loss was named before it was known what the factory makes.
-    if recipe is not None and isinstance(recipe.loss, BCEWithLogitsLoss):
+    if recipe is not None and isinstance(recipe.loss, BCEWithLogitsLoss | ColumnsLoss):
         recipe = None if recipe == Recipe(loss=recipe.loss) else replace(recipe, loss=None)
     with_regularizer(first, Regularizer())  # says what is wrong with it before anything is trained
     for side in ("inputs", "outputs"):

@@ -31,7 +31,7 @@ from regadvisor.families.neural.encoded import (
     row_weight,
     stacked_rows,
 )
-from regadvisor.families.neural.losses import BCEWithLogitsLoss
+from regadvisor.families.neural.losses import BCEWithLogitsLoss, ColumnsLoss
 from regadvisor.families.neural.nets import NetArchitecture
 from regadvisor.families.neural.own_loss import name_of_loss, sees_raw
 from regadvisor.families.neural.recipe import Recipe
@@ -276,7 +276,8 @@ class MLPFamily(OnOtherRows):
         """Return how the advised network is to be trained on everything."""
         recorded = {each.name for each in fields(Training)}
         given = vars(self.recipe)
-        is_label_loss = isinstance(self.recipe.loss, BCEWithLogitsLoss)
+        loss = self.recipe.loss
+        is_label_loss = isinstance(loss, BCEWithLogitsLoss)
         functions = tuple(name for name, value in given.items() if callable(value) and name != "loss")
         recipe = {name: value for name, value in given.items() if name in recorded and name not in functions}
         recipe |= {
@@ -288,8 +289,9 @@ class MLPFamily(OnOtherRows):
         return Training(
             family="mlp",
             seed=seed,
-            has_own_loss=not (self.recipe.loss is None or is_label_loss),
+            has_own_loss=not (loss is None or is_label_loss or isinstance(loss, ColumnsLoss)),
             has_label_loss=is_label_loss,
+            block_sizes=loss.sizes if isinstance(loss, ColumnsLoss) else (),
             own_functions=functions,
             has_scaled_target=self._is_scaled,
             **recipe,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -48,6 +49,23 @@ class BCEWithLogitsLoss(torch.nn.BCEWithLogitsLoss):
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the mean over the labels, shape (n_rows,)."""
         return super().forward(input, target).mean(-1)
+
+
+@dataclass(frozen=True)
+class ColumnsLoss:
+    """Log loss of several columns of classes, as one number for each row; `sizes`: the classes of each.
+
+    >>> ColumnsLoss((2, 2))(torch.zeros(1, 4), torch.tensor([[1.0, 0.0, 0.0, 1.0]]))
+    tensor([0.6931])
+    """
+
+    sizes: tuple[int, ...]
+
+    def __call__(self, outputs: Tensor, target: Tensor) -> Tensor:
+        """Return the mean over the columns, shape (n_rows,); a logit, and 0 or 1, for every class of each."""
+        columns = zip(*(torch.split(each, [*self.sizes], -1) for each in (outputs, target)), strict=True)
+        losses = [-(functional.log_softmax(own, -1) * classes).sum(-1) for own, classes in columns]
+        return torch.stack(losses).mean(0)
 
 
 def mean_loss(loss: Loss, outputs: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:

@@ -15,7 +15,13 @@ from scipy.optimize import minimize
 from torch import Tensor
 
 from regadvisor.errors import ParameterError, callers_code, is_out_of_memory
-from regadvisor.families.neural.losses import ABOUT_LOSS, BCEWithLogitsLoss, LossFunction, mean_loss
+from regadvisor.families.neural.losses import (
+    ABOUT_LOSS,
+    BCEWithLogitsLoss,
+    ColumnsLoss,
+    LossFunction,
+    mean_loss,
+)
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.thresholds import SAME_LOSS
 
@@ -39,6 +45,8 @@ def name_of_loss(loss: LossFunction) -> str:
         inner = inner.func if isinstance(inner, functools.partial) else inner.loss
     if isinstance(inner, BCEWithLogitsLoss):
         return "log loss, mean of the labels"
+    if isinstance(inner, ColumnsLoss):
+        return f"log loss, mean of {len(inner.sizes)} columns"
     name = getattr(inner, "__name__", type(inner).__name__)
     return "own loss" if name == "<lambda>" else str(name)
 

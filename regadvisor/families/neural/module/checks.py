@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -195,9 +196,17 @@ def check_finite(outputs: Tensor, module: nn.Module, x: Tensor, source: ModuleSo
 
 
 def check_outputs(
-    outputs: Tensor, source: ModuleSource, *, is_classification: bool, has_own_loss: bool = False
+    outputs: Tensor,
+    source: ModuleSource,
+    *,
+    is_classification: bool,
+    has_own_loss: bool = False,
+    block_sizes: tuple[int, ...] = (),
 ) -> None:
-    """Raise ParameterError unless the outputs have the shape and type of the task."""
+    """Raise ParameterError unless the outputs have the shape and type of the task.
+
+    `block_sizes`: the classes of each of several columns.
+    """
     wanted = {source.n_outputs, 1} if is_classification and source.n_outputs == 2 else {source.n_outputs}
     if outputs.shape[1] not in wanted:
         several = f"{source.n_outputs} {'classes' if is_classification else 'targets'}"
@@ -205,7 +214,10 @@ def check_outputs(
         do = "give a factory that names n_outputs"
         if is_classification and outputs.shape[1] == 1:
             do += ", or pass task='regression' if the target holds quantities"
-        if has_own_loss and outputs.shape[1] > source.n_outputs:
+        if block_sizes:
+            what = f"{source.n_outputs} classes in {len(block_sizes)} columns"
+            do += "; heads are put side by side by Recipe(output=lambda heads: torch.cat(heads, 1))"
+        elif has_own_loss and outputs.shape[1] > source.n_outputs:
             do += (
                 ". A loss that needs more outputs than targets, such as a mean and a variance, cannot be "
                 "used: ask about the means alone, with their own loss"
@@ -222,10 +234,25 @@ def check_outputs(
 
 
 def check_range(
-    module: nn.Module, few: Tensor, source: ModuleSource, *, is_classification: bool, has_own_loss: bool
+    module: nn.Module,
+    few: Tensor,
+    source: ModuleSource,
+    *,
+    is_classification: bool,
+    has_own_loss: bool,
+    block_sizes: tuple[int, ...] = (),
 ) -> None:
     """Raise ParameterError if the outputs cannot be logits, or numbers around a mean of 0."""
-    got = squashed(module, lambda tried: source.call(tried, few), is_classification=is_classification)
+    is_classification |= bool(block_sizes)
+    has_own_loss &= not block_sizes
+    ends = [int(end) for end in np.cumsum(block_sizes or (source.n_outputs,))]
+    got = None
+    for begin, end in zip([0, *ends], ends, strict=False):
+
+        def run(tried: nn.Module, own: slice = slice(begin, end)) -> Tensor:
+            return source.call(tried, few)[:, own]
+
+        got = got or squashed(module, run, is_classification=is_classification)
     if got is None:
         return
     if is_classification:

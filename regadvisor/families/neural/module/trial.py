@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from regadvisor.deadline import NEVER, Deadline
 from regadvisor.errors import ParameterError
 from regadvisor.families.neural.dropout import with_rates_inside
+from regadvisor.families.neural.losses import ColumnsLoss
 from regadvisor.families.neural.module.audit import by_structure, with_invariant
 from regadvisor.families.neural.module.chain import Recorder, chain_of
 from regadvisor.families.neural.module.checks import (
@@ -85,13 +86,14 @@ def examine(
     module, feed = _template(drawn, rows.device, lambda module: called(module, source.arguments(few), source))
     source, dry = _looked_at(module, second, source, few, deadline)
     task = {"is_classification": is_classification, "has_own_loss": recipe.loss is not None}
-    check_outputs(dry.outputs, source, **task)
+    sizes = recipe.loss.sizes if isinstance(recipe.loss, ColumnsLoss) else ()
+    check_outputs(dry.outputs, source, block_sizes=sizes, **task)
     check_finite(dry.outputs, module, few, source)
     deadline.check()
     # Most of what squashes gives outputs of one sign: those of a slow module are looked at only then.
     has_one_sign = bool((dry.outputs >= 0).all() or (dry.outputs <= 0).all())
-    if not is_raw and (has_one_sign or not _is_slow(dry.pass_s, few)):
-        check_range(module, few, source, **task)
+    if (sizes or not is_raw) and (has_one_sign or not _is_slow(dry.pass_s, few)):
+        check_range(module, few, source, block_sizes=sizes, **task)
     deadline.check()
     check_rows_apart(source, module, few)
     deadline.check()
