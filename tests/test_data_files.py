@@ -148,6 +148,42 @@ def test_comments_above_the_names_are_skipped(text, names):
     assert data.frame.to_numpy().tolist() == [[1, 2], [3, 4]]
 
 
+@pytest.mark.parametrize(
+    "below", [["How old?,How tall?,Where?"], ["years,cm,city", '"{""Id"":""Q1""}",{Q2},{Q3}']]
+)
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_question_texts_and_units_below_the_names_are_no_rows(below, mark):
+    rows = [f"{20 + k},1{k:02d},c{k % 3}" for k in range(30)]
+    found = read_frame("-", stdin=io.StringIO("\n".join([mark + "age,height,city", *below, *rows])))
+    assert found.frame.shape == (30, 3)
+    assert found.frame["height"].tolist() == list(range(100, 130))
+    (note,) = found.notes
+    assert note.is_warning
+    assert note.text.startswith(f"{len(below)} line{'s' * (len(below) > 1)} of text")
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ["a,b,c", "d,e,f", *(f"g,{k},h" for k in range(9))],  # one column of numbers
+        ["unknown,1,c", *(f"{k},{k},h" for k in range(9))],  # a row with a number is one
+        [",,c", *(f"{k},{k},h" for k in range(9))],
+        [f"{k},{k},h" for k in range(9)],
+    ],
+)
+def test_rows_that_may_be_data_stay(rows):
+    found = read_frame("-", stdin=io.StringIO("\n".join(["x,y,z", *rows])))
+    assert len(found.frame) == len(rows)
+    assert not found.notes
+
+
+def test_numbers_with_zeros_in_front_are_codes_only_where_all_are_equally_long():
+    text = "zip,sales,y\n" + "\n".join(f"0{k}001,{k:04d}{k},{k}" for k in range(1, 9)) + "\n02139,153,1\n"
+    frame = read_frame("-", stdin=io.StringIO(text)).frame
+    assert frame["zip"].tolist()[0] == "01001"
+    assert frame["sales"].tolist()[-2:] == [88, 153]
+
+
 def test_names_that_repeat_are_told_apart_as_pandas_does():
     text = ",Unnamed: 0,a,a.1,a,a\n0,1,2,3,4,5\n1,2,3,4,5,6\n"  # a frame saved twice with its index
     data = read_text(text)

@@ -172,6 +172,18 @@ def test_of_many_columns_of_almost_numbers_one_is_described() -> None:
     assert not find_traps(table, seed=0)  # nothing of a class that has a single row
 
 
+def test_texts_in_the_first_rows_may_be_more_names_and_totals_are_named() -> None:
+    numbers = [f"{k / 7:.2f}" for k in range(N)]
+    for texts, do in (
+        (["How tall?", "{Q2}", *numbers[2:]], "Are they more names, or units? Leave the first 2 rows out."),
+        ([*numbers[2:], "Total 2019", "Total 2020"], "Leave rows of totals out."),
+        ([numbers[0], "<5", *numbers[2:]], "Are they more names, or units? Leave the first 2 rows out."),
+        ([*numbers[1:], "<5"], "Write them all as numbers, in one unit, and None where one is missing."),
+    ):
+        said = notes(make_table(pd.DataFrame({"w": texts, "x": np.arange(N) % 7}), np.sin(np.arange(N))))
+        assert said["almost-numbers"].endswith(do)
+
+
 def test_almost_numbers_are_seen_where_every_tenth_row_holds_none() -> None:
     texts = ["<5" if k % 10 == 0 else f"{k}.5" for k in range(4_000)]
     said = notes(make_table(pd.DataFrame({"w": texts, "x": np.arange(4_000) % 7}), np.sin(np.arange(4_000))))

@@ -377,6 +377,19 @@ def test_none_may_be_a_class_of_its_own():
     assert "labels-missing" in [note.code for note in notes]
 
 
+def test_many_spellings_are_told_in_one_note():
+    labels = ["Yes", "yes", "No", "no", "may be", "May be"]
+    y = np.repeat(labels, [9, 8, 7, 6, 5, 4])
+    (note,) = (each for each in make_table(np.arange(39.0)[:, None], y).notes if each.code == "labels-alike")
+    assert all(f"'{label}' (" in note.text for label in labels)
+
+
+@pytest.mark.parametrize(("step", "task"), [(1, "multiclass"), (5, "regression"), (10, "regression")])
+def test_numbers_that_go_up_in_steps_of_five_are_no_classes(step, task):
+    depths = step * np.random.default_rng(0).choice(np.r_[1:9, 10], size=200, p=[0.3, *[0.05] * 7, 0.35])
+    assert make_table(np.arange(200.0)[:, None], depths).facts.task == task
+
+
 def test_spellings_in_equal_numbers_are_a_plain_note():
     # As the vowels of a speech data set: "hAd" and "had", 90 rows of each.
     equal = make_table(np.arange(60.0)[:, None], np.repeat(["hAd", "had", "hid"], 20)).notes

@@ -26,6 +26,8 @@ WAYS: list[tuple[Callable[[str], str], str]] = [
     (lambda text: f"USD {text}", "."),
     (lambda text: f"Rs{text}", "."),
     (lambda text: f"Rs. {text}", "."),
+    (lambda text: f"HK${text}", "."),
+    (lambda text: f"S$ {text}", "."),
     (lambda text: "R$ " + text.translate(str.maketrans(",.", ".,")), ","),
     (lambda text: text.replace(",", "'"), "."),
     (lambda text: text.translate(str.maketrans(",.", ".,")) + " €", ","),

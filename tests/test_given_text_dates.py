@@ -83,6 +83,13 @@ def test_every_format_is_read_with_every_clock(form):
         pd.testing.assert_series_equal(as_times(text, found.order), found.times)
 
 
+@pytest.mark.parametrize("form", ["%Y-%m", "%m/%Y", "%Y-%b", "%Y %B", "%b-%Y"])
+def test_months_are_read_in_any_century_since_1700(form):
+    months = pd.Series(pd.date_range("1749-01-01", periods=1_800, freq="MS"))
+    found = find_dates(months.dt.strftime(form))
+    pd.testing.assert_series_equal(found.times, months, check_dtype=False)
+
+
 def test_values_of_one_column_may_be_written_in_several_ways():
     text = [
         "13/02/2024",

@@ -39,7 +39,7 @@ _MONTH = rf"(?P<month>{'|'.join(sorted(_MONTHS, key=len, reverse=True))})\.?"
 _DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
 _WEEKDAY = r"(?:(?:[a-z]{3,6}day|mon|tues?|wed|thu(?:rs?)?|fri|sat|sun)\.?,?\s+)?"
 _GAP = r"[\s./-]"
-_YEAR = r"(?P<year>(?:19|20)\d\d)"
+_YEAR = r"(?P<year>(?:1[7-9]|20)\d\d)"
 _CLOCK = (
     r"(?:(?:t|,?\s+)(?:(?P<clock>\d{4}(?:\d\d)?)"
     r"|(?P<hour>\d{1,2})(?::(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,](?P<part>\d{1,9}))?)?)?)"
@@ -55,7 +55,7 @@ _FORMS = tuple(
         rf"{_DAY}\.?{_GAP}*{_MONTH},?{_GAP}*(?P<year>\d{{4}}|\d\d)",
         rf"{_MONTH}{_GAP}*{_DAY},?{_GAP}+(?P<year>\d{{4}}|\d\d)",
         rf"{_MONTH},?{_GAP}+(?P<year>\d{{4}})",
-        rf"(?P<year>\d{{4}}){_GAP}*{_MONTH}{_GAP}*{_DAY}",
+        rf"(?P<year>\d{{4}}){_GAP}*{_MONTH}(?:{_GAP}*{_DAY})?",
     )
 ) + tuple(
     # Months: their first day.

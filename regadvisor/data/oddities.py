@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from regadvisor import thresholds
 from regadvisor.data.dates import FoundDates, find_dates
 from regadvisor.data.levels import Label, Levels, alike
+from regadvisor.data.parsing import MOST_MORE_NAMES
 from regadvisor.data.written import written_around
 from regadvisor.errors import DataError
 from regadvisor.records import FREE_TEXT, Column, Note
@@ -172,10 +173,16 @@ def _almost_numbers(name: Name, levels: Levels) -> str | None:
     if not others or not is_few or not is_mostly or around.count(unit) < thresholds.ALMOST_DIFFERENT:
         return None
     such = f" such as {shown(texts[around.index(unit)])}" if any(unit or ()) else ""
+    do = "Write them all as numbers, in one unit, and None where one is missing."
+    is_odd = [each != unit and not means_missing(text) for text, each in zip(texts, around, strict=True)]
+    last = int(np.flatnonzero(np.array([*is_odd, False])[levels.codes])[-1])
+    if last < MOST_MORE_NAMES:
+        do = f"Are they more names, or units? Leave the first {counted(last + 1, 'row')} out."
+    elif any("total" in str(text).casefold() for text in others.values()):
+        do = "Leave rows of totals out."
     return (
         f"{shown(name)} holds numbers{such} in {n_numbers:,} of {counted(n_all, 'row')}, but also "
-        f"{listed(list(others.values()), limit=3)}, so each of its values is a category of its own. Write "
-        "them all as numbers, in one unit, and None where one is missing."
+        f"{listed(list(others.values()), limit=3)}, so each of its values is a category of its own. {do}"
     )
 
 
@@ -267,14 +274,15 @@ def _odd_labels(classes: Sequence[Label], counts: NDArray[np.intp]) -> tuple[Not
         return ", ".join(f"{shown(label)} ({counted(n_rows[label], 'row')})" for label in labels)
 
     notes = []
-    for group in alike(classes):
+    if groups := alike(classes):
+        more = f", and {len(groups) - _MOST_NAMED} more of them" if len(groups) > _MOST_NAMED else ""
         text = (
-            f"labels that differ only in how they are written: {told(group)}. They are taken as {len(group)} "
-            "classes; write them alike if they are one."
+            f"labels that differ only in how they are written: {'; '.join(map(told, groups[:_MOST_NAMED]))}"
+            f"{more}. Each is a class of its own; write them alike if they are one."
         )
         # Typing errors do not come in equal numbers: such spellings were made on purpose.
-        is_meant = len({n_rows[label] for label in group}) == 1 and n_rows[group[0]] > 2
-        notes.append(Note(code="labels-alike", text=text, is_warning=not is_meant))
+        are_meant = all(len({n_rows[label] for label in own}) == 1 < n_rows[own[0]] - 1 for own in groups)
+        notes.append(Note(code="labels-alike", text=text, is_warning=not are_meant))
     if unknown := _unknown(classes):
         text = (
             f"labels that probably stand for a missing target: {told(unknown)}. Such rows are a class of "

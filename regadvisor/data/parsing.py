@@ -18,7 +18,7 @@ from pandas.api.types import is_numeric_dtype
 from regadvisor.data.written import THOUSANDS
 from regadvisor.errors import DataError
 from regadvisor.records import Note
-from regadvisor.words import listed
+from regadvisor.words import agreed, counted, listed
 
 Parsed = tuple[pd.DataFrame, tuple[Note, ...]]
 
@@ -32,6 +32,8 @@ MISSING = (
 _SEPARATORS = (",", ";", "\t", "|")
 #: Lines by which the separator is found.
 _N_SNIFFED_LINES = 50
+#: Most rows of question texts or units below the names.
+MOST_MORE_NAMES = 3
 _DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
 _DECIMAL_POINT = re.compile(r"-?\d+\.\d+")
 _CODE = re.compile(r"\s*0\d+\s*")
@@ -63,6 +65,7 @@ def parse_csv(content: bytes, name: str) -> Parsed:
                 sep=separator,
                 header=0,
                 names=header,
+                skiprows=range(1, form.n_below + 1),
                 # By number: by name pandas means all columns that the file calls so.
                 dtype={header.index(code): str for code in form.codes},
                 decimal="," if is_comma else ".",
@@ -88,20 +91,25 @@ def parse_csv(content: bytes, name: str) -> Parsed:
             if not is_numeric_dtype(column.dtype):
                 frame[name_of] = _without_points(column)
         notes += (Note(code="decimal-comma", text="Numbers were read with a decimal comma."),)
+    if form.n_below:
+        were = f"{counted(form.n_below, 'line')} of text {agreed(form.n_below, 'was', 'were')} left out below"
+        text = f"{were} the names of the columns, as numbers follow: more names, or units?"
+        notes += (Note(code="more-names", text=text, is_warning=True),)
     return frame, notes
 
 
 @dataclass(frozen=True, kw_only=True)
 class CsvForm:
-    """How a CSV file is written: the names of its columns, and `n_above` lines before the line of names."""
+    """How a CSV file is written: its columns' names, and lines above and below them that are no rows."""
 
     header: list[str]
     separator: str
     has_decimal_comma: bool
-    #: Columns of numbers with leading zeros, which are codes and stay text.
+    #: Columns of numbers with leading zeros, all of them equally long, which are codes and stay text.
     codes: tuple[str, ...] = ()
     encoding: str = "utf-8-sig"
     n_above: int = 0
+    n_below: int = 0
 
 
 def csv_form(head: bytes, name: str) -> CsvForm:
@@ -142,18 +150,36 @@ def _form(text: str, name: str) -> CsvForm:
     for each in written:  # as pandas does
         others = (other for k in count(1) if (other := f"{each}.{k}") not in [*written, *header])
         header.append(next(others) if each in header else each)
-    n_above = above.count("\n") + (said is not None)
+    n_above, n_below = above.count("\n") + (said is not None), _more_names(rows)
     return CsvForm(
         header=header,
         separator=separator,
         has_decimal_comma=is_comma,
         codes=tuple(
             name_of
-            for name_of, column in zip(header, zip(*rows, strict=False), strict=False)
-            if any(map(_CODE.fullmatch, column))
+            for name_of, column in zip(header, zip(*rows[n_below:], strict=False), strict=False)
+            if any(map(_CODE.fullmatch, column)) and len({len(own.strip()) for own in column if own}) == 1
         ),
         n_above=n_above,
+        n_below=n_below,
     )
+
+
+def _more_names(rows: list[list[str]]) -> int:
+    """Return how many of the first rows hold question texts or units, where two columns of numbers follow.
+
+    >>> _more_names([["cm", "kg"], *(["1", "2"] for _ in range(5))])
+    1
+    """
+    columns = zip(*rows[MOST_MORE_NAMES:], strict=False)
+    below = [[own for own in column if own not in MISSING] for column in columns]
+    numbers = [j for j, own in enumerate(below) if len(own) > 1 and all(map(_is_number, own))]
+
+    def is_text(row: list[str]) -> bool:
+        texts = [own for own in (row[j] for j in numbers if j < len(row)) if own not in MISSING]
+        return len(texts) > 1 and not any(map(_is_number, row))
+
+    return len(list(takewhile(is_text, rows[:MOST_MORE_NAMES])))
 
 
 def _fields(lines: list[str], separator: str) -> list[list[str]]:

@@ -172,7 +172,8 @@ def _why_number(values: NDArray[np.float64], counts: NDArray[np.intp]) -> str | 
     """
     if len(values) < thresholds.FEWEST_SCALE_VALUES:
         return None
-    if values[-1] - values[0] >= thresholds.CODE_GAPS * len(values):  # as squares and doses in milligrams do
+    is_wide = values[-1] - values[0] >= thresholds.CODE_GAPS * len(values)  # as squares and doses do
+    if is_wide or np.gcd.reduce(values.astype(np.int64)) >= thresholds.CODE_STEP:
         return "as they lie far apart"
     if _are_labels(values, counts):
         return None

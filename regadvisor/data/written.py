@@ -25,7 +25,7 @@ THOUSANDS = re.compile(r"-?[1-9]\d{0,2}(?:\.\d{3})+(?:,\d+)?")
 
 #: A sign, what stands in front, the number, and what stands behind: a unit (kg, m², km/h) or one sign.
 _PARTS = re.compile(
-    r"([-+\u2212]?) ?([A-Z]{3} |Rs\.? ?|R\$ ?|[^\w\s]?) ?([-+\u2212]?)(\d[\d.,' ]*|\.\d+) ?"
+    r"([-+\u2212]?) ?([A-Z]{3} |Rs\.? ?|[A-Z]{1,2}\$ ?|[^\w\s]?) ?([-+\u2212]?)(\d[\d.,' ]*|\.\d+) ?"
     r"((?:°?[^\W\d_]+[²³]?(?:/[^\W\d_]+[²³]?)?|[^\w\s])?)"
 )
 #: Without leading zeros, in groups of three or in none; the comma as decimal sign, or between groups.
@@ -55,7 +55,7 @@ _CURRENCIES = (
     *("USD", "EUR", "GBP", "JPY", "CNY", "CHF", "CAD", "AUD", "NZD", "INR", "BRL", "MXN", "ARS", "CLP"),
     *("COP", "KRW", "HKD", "SGD", "TWD", "THB", "IDR", "MYR", "PHP", "VND", "SEK", "NOK", "DKK", "PLN"),
     *("CZK", "HUF", "RON", "TRY", "RUB", "UAH", "ILS", "AED", "SAR", "EGP", "ZAR", "NGN", "KES"),
-    *("Rs", "Rs.", "R$"),
+    *("Rs", "Rs."),
 )
 _SPACES = str.maketrans(dict.fromkeys("\u00a0\u202f\u2009\u2007", " ") | {"\u2212": "-", "\u2019": "'"})
 
@@ -190,7 +190,7 @@ def _are_codes(digits: Sequence[str], after: str, *, is_bare: bool) -> bool:
 
 
 def _is_currency(sign: str) -> bool:
-    return len(sign) == 1 and unicodedata.category(sign) == "Sc"
+    return sign != "" and unicodedata.category(sign[-1]) == "Sc" and (sign[:-1].isupper() or len(sign) == 1)
 
 
 def _all_are(digits: Sequence[str], decimal: DecimalSign) -> bool:

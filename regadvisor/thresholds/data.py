@@ -30,8 +30,8 @@ GUESS_MOST_BALANCED, BALANCED_ROWS_PER_CLASS, BALANCED = 200, 10, 1.1
 SCALE_GAPS = 1.5
 #: … of all but this share of the rows at either end.
 SCALE_ENDS = 0.02
-#: Far apart: so many whole numbers in the range for each one that is met. Codes of land cover have 6.
-CODE_GAPS = 10
+#: Far apart: so many whole numbers in the range for each that is met (codes of land cover: 6), or multiples.
+CODE_GAPS, CODE_STEP = 10, 5
 #: Begin high: consecutive codes count from 0, 1 or a few more; ages, years and scores from more. Rare: a
 #: class met in fewer rows than there are folds is not tested in all of them.
 HIGHEST_FIRST_CODE, FEWEST_ROWS_OF_CODE = 10, 5
