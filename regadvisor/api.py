@@ -38,9 +38,9 @@ from regadvisor.scale.apart import check_memory_limit, run_apart
 from regadvisor.scale.door import Door
 from regadvisor.scale.workers import check_executor, workers
 from regadvisor.search.elsewhere import elsewhere
+from regadvisor.traps.alone import too_good
 from regadvisor.traps.find import find_traps
 from regadvisor.traps.hidden import exploded, hidden_from
-from regadvisor.traps.leaks import too_good
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

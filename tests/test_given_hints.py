@@ -113,9 +113,9 @@ def test_where_the_time_is_given_it_is_not_asked_for():
     assert note.text.endswith("pass column 0 as time=.")
 
 
-def ranked(y, rank):
+def ranked(y, rank, name="own"):
     r = np.random.default_rng(3)
-    return find_traps(make_table(pd.DataFrame({"rank": rank, "a": r.normal(size=len(y))}), y), seed=0)
+    return find_traps(make_table(pd.DataFrame({name: rank, "a": r.normal(size=len(y))}), y), seed=0)
 
 
 @pytest.mark.parametrize("is_classes", [False, True])
@@ -241,3 +241,9 @@ def test_months_and_names_of_identifiers_number_the_rows():
     (text,) = told(obs=np.sort(numbers))
     assert text.endswith("Leave it out, or pass time='obs' if it is the order of time.")
     assert not told(paid=np.sort(numbers))
+
+
+def test_what_is_called_a_rank_is_no_identifier():
+    y = np.random.default_rng(2).normal(size=N)
+    assert [note.code for note in ranked(y, np.arange(N))] == ["numbers-rows"]
+    assert not ranked(y, np.arange(N), "World Rank")

@@ -217,3 +217,22 @@ def test_a_household_is_a_source_though_the_row_number_tells_it():
         "rows of the same 'home' are alike"
         in shared(frame, r.normal(size=400)[home] + 0.1 * frame["age"] / 90)[0].text
     )
+
+
+def test_of_columns_that_name_the_same_sources_text_comes_first():
+    r = np.random.default_rng(0)
+    firm, year = np.repeat(np.arange(60), 10), np.tile(np.arange(2000, 2010), 60)
+    own = r.normal(size=60)[firm] + 0.3 * r.normal(size=600)
+    X = pd.DataFrame(
+        {"balance": 100 + 7 * firm, "firm": [f"F{k}" for k in firm], "year": year, "debt": 9000 - firm}
+    )
+    (note,) = (each for each in find_traps(make_table(X, own), seed=0) if each.code == "shared-source")
+    assert note.text.startswith("the rows are a panel, one of each 'firm' for each 'year'")
+
+
+def test_two_equal_columns_are_no_pair_of_a_source():
+    r = np.random.default_rng(0)
+    score = r.integers(12, size=600)
+    X = pd.DataFrame({"score": score, "score.1": score, "a": r.normal(size=600), "b": r.normal(size=600)})
+    y = r.normal(size=12)[score] + 0.1 * r.normal(size=600)
+    assert "shared-source" not in [note.code for note in find_traps(make_table(X, y), seed=0)]

@@ -364,6 +364,14 @@ def test_cant_tell_says_how_many_rows_would_decide_and_what_to_start_with() -> N
     )
 
 
+def test_cant_tell_blames_no_few_rows_where_nothing_was_trained() -> None:
+    few = Note(code="skewed-target", text="few rows rule", is_warning=True)
+    record = replace(cant_tell(), notes=(few,))
+    assert headline(record)[1].endswith("(95% interval), as a few rows rule the loss.")
+    untrained = replace(record, evidence=replace(record.evidence, scores=None))
+    assert "as a few rows rule the loss" not in " ".join(headline(untrained))
+
+
 def test_cant_tell_asks_for_a_larger_sample_if_there_are_rows() -> None:
     record = cant_tell()
     assert record.data is not None

@@ -150,6 +150,15 @@ def test_quantities_are_no_codes():
         assert coded(View.of(make_table(X, r.normal(size=N)), seed=0), told=()) == ()
 
 
+def test_a_price_or_an_age_is_no_code_by_its_name():
+    X, y = with_code(30)
+    for name, is_code in (("region", True), ("Selling Price", False), ("Age", False)):
+        assert (
+            bool(coded(View.of(make_table(X.rename(columns={"region": name}), y), seed=0), told=()))
+            == is_code
+        )
+
+
 def test_what_is_the_same_for_a_category_is_no_code_of_its_own():
     X, y = with_code(30)
     assert said(X.assign(city=[f"C{region}" for region in X["region"]]), y, "codes-as-numbers") is None

@@ -201,6 +201,35 @@ def test_a_sum_is_seen_whose_parts_are_rounded_as_well():
     assert not found(frame, (2 * goals + threes + free + 0.1 * C).round(1))
 
 
+@pytest.mark.parametrize("share", [0.04, 0.12])
+@pytest.mark.parametrize("n_texts", [4, 350])
+def test_a_sum_may_err_in_some_rows_and_beside_many_levels(share, n_texts):
+    r = np.random.default_rng(0)
+    tip, fee, way = r.gamma(2, 2, size=(3, N)).round(2)
+    fare = (3 + 2 * way + r.normal(size=N)).round(1)
+    waived = r.random(N) < share
+    frame = pd.DataFrame({"tip": tip, "fee": fee, "total": (fare + tip + fee).round(2) - 2.5 * waived})
+    frame["zone"] = [f"z{k}" for k in r.integers(n_texts, size=N)]
+    said = text(frame, fare)
+    assert said.startswith("the target is a weighted sum of 'tip', 'fee' and 'total' up to rounding in ")
+    assert abs(float(said.split(" in ")[1].split("%")[0]) / 100 - 1 + waived.mean()) < 0.02
+    assert not found(frame, (fare + r.normal(size=N)).round(1))
+    assert not found(frame, np.where(r.random(N) < 0.5, fare, (fare + r.normal(size=N)).round(1)))
+
+
+def test_a_target_that_is_smooth_in_the_order_of_the_rows_has_no_leak_in_their_number():
+    X = pd.DataFrame({"row": np.arange(N), "a": A})
+    y = np.sin(np.arange(N) / 40)
+    assert "'row' determines the target almost exactly" in text(X, y)
+    assert not leaks(View.of(make_table(X, y), seed=0), seed=0, numbered=(0,))
+
+
+def test_a_copy_of_the_classes_names_no_source():
+    score = R.integers(10, size=N)
+    said = text(pd.DataFrame({"score.1": score * 3, "b": B}), score, task="classification")
+    assert said.endswith("known when predictions are made.")
+
+
 def test_texts_that_hardly_repeat_are_no_leak():
     message = np.arange(N) % (N - 60)
     frame = pd.DataFrame({"text": [f"Call {k} now for a free prize" for k in message], "b": B})

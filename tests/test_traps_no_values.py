@@ -95,6 +95,22 @@ def test_honest_numbers_are_not_taken_for_missing_ones(column):
     assert "stands-for-missing" not in notes(X.assign(own=column), Y)
 
 
+def test_a_share_may_be_0_by_its_name():
+    hits = np.r_[np.zeros(9), R.normal(60, 5, size=N - 9)]
+    for name, is_told in (("pressure", True), ("FG%", False), ("win_pct", False), ("% of votes", False)):
+        assert ("stands-for-missing" in notes(X.assign(**{name: hits}), Y)) == is_told
+
+
+def test_numbers_for_missing_values_make_no_means_of_the_target():
+    r = np.random.default_rng(0)
+    n, coarse = 600, r.integers(20, size=600).astype(float)
+    y = np.where(np.arange(n) < 12, -99_999.0, coarse + r.normal(size=n).round(2))
+    ammonia = np.where(np.arange(n) < 12, -99_999.0, coarse)
+    codes = notes(pd.DataFrame({"ammonia": ammonia, "a": r.normal(size=n)}), y)
+    assert "stands-for-missing" in codes
+    assert "target-means" not in codes
+
+
 def test_a_target_that_is_cut_off_or_often_zero_is_told():
     cut = notes(X, np.minimum(Y, 1.5))["piled-target"]
     assert f"{np.mean(Y >= 1.5):.0%} of the rows have the largest value of the target, 1.5" in cut

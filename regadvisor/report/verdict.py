@@ -331,10 +331,10 @@ def _cant_tell(record: Record) -> tuple[str, ...]:
 
 def _needed(record: Record) -> str:
     """Return how many rows would decide it, as a clause."""
-    if any(note.code in FEW_RULE for note in record.notes):
-        return ", as a few rows rule the loss"
     if record.data is None or record.evidence.scores is None:
         return ""
+    if any(note.code in FEW_RULE for note in record.notes):
+        return ", as a few rows rule the loss"
     if record.rows_needed is None:
         is_open = _open_comparison(record, record.evidence.scores) is not None
         return "; it would take many more rows to decide it" if is_open else ""

@@ -21,6 +21,9 @@ LEAK_RESIDUAL = 1e-3
 LEAK_ROUNDED = 0.05
 #: … in this share of the rows: in others something went wrong.
 LEAK_ROUNDED_ROWS = 0.99
+#: A sum may err in some rows (a fee was waived) if it leaves at most this share of a standard deviation, is
+#: exact in this share of the rows, the target varies so much in these, and others are so many times as far.
+LEAK_SUM_LEAVES, LEAK_SUM_ROWS, LEAK_SUM_VARIES, LEAK_SUM_FAR = 0.5, 0.85, 0.5, 5.0
 #: Fewer rows do not show a curve: with steps of a hundredth of the range a line errs by 1e-4 of it.
 LEAK_CURVE_ROWS = 100
 #: Rows beyond the columns of an exact sum: each has to be met by luck.
@@ -164,5 +167,10 @@ HIDDEN_GAIN = 0.05
 HIDDEN_OF_RANKS = 0.5
 #: Parts of the names of durations, in small letters.
 DURATION_PARTS = _words("time futime duration survival spell followup days weeks months years")
+#: Parts of names: of ranks (no identifiers), of quantities (no codes), and of shares, in which 0 is a value.
+RANK_PARTS = _words("rank ranking rankings place")
+QUANTITY_PARTS = _words("age ages price cost costs income salary amount revenue weight height length width")
+SHARE_PARTS = _words("pct perc percent percentage rate ratio share avg")
 #: Parts of the names of other times: of a day, or of visits that were counted.
 TIME_PARTS = _words("year yr quarter month week day doy date hour hr season age period visit wave occasion")
+TIME_PARTS |= _words("interval intervals ano anno año annee année jahr mes mese mois monat semana woche")

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regadvisor import thresholds
-from regadvisor.records import Note
+from regadvisor.records import Note, ScoreEvidence
+from regadvisor.traps.identifiers import name_parts
 from regadvisor.traps.view import View, as_columns, error, normal_scores, random_folds, ridge, standardised
-from regadvisor.words import shown
+from regadvisor.words import number, shown
 
 #: Rows by which all columns are judged first, and how much of the target one may say less there.
 _FIRST_ROWS, _FIRST_LESS = 300, 0.15
@@ -164,6 +165,26 @@ def _near_note(view: View, found: Sequence[int], *, share: float, left: float | 
     return Note(code="near-leak", text=text, is_warning=True)
 
 
+def too_good(scores: ScoreEvidence | None, *, is_named: bool) -> tuple[Note, ...]:
+    """Return a warning if the best model leaves next to nothing of the loss of a constant guess.
+
+    `is_named`: whether a warning says already what makes it so good.
+
+    >>> too_good(None, is_named=False)
+    ()
+    """
+    if scores is None or not scores.lowest_losses or is_named or scores.constant_loss <= 0:
+        return ()
+    left = min(scores.lowest_losses.values()) / scores.constant_loss
+    if not 0 <= left < thresholds.TOO_GOOD:
+        return ()
+    text = (
+        f"The best model leaves a share of {number(left)} of the loss of always guessing. Unless the target "
+        "follows from the features by a formula, are some of them known only once it is: a leak?"
+    )
+    return (Note(code="too-good", text=text, is_warning=True),)
+
+
 # ------------------------------------------------------------------------------ numbers that are codes
 
 
@@ -189,7 +210,7 @@ def coded(view: View, *, told: Sequence[int]) -> tuple[Note, ...]:
         is_coded = gain[best] >= max(thresholds.CODED_GAIN, luck)
         is_coded &= own.as_number[best] <= left * own.as_levels[best]
         is_coded &= own.as_levels[best] < thresholds.NEAR_LEAK  # a leak is told elsewhere
-        if is_coded and not _is_of(view, j, known):
+        if is_coded and not (name_parts(view.name(j)) & thresholds.QUANTITY_PARTS or _is_of(view, j, known)):
             found.append((j, float(own.as_levels[best]), float(max(own.as_number[best], 0.0))))
     return (_coded_note(view, found),) if found else ()
 

@@ -30,10 +30,10 @@ def find_traps(
     numbered = identifiers(view)
     leaked = leaks(view, seed=seed, numbered=numbered)
     shared, source = shared_rows(view, seed=seed, numbered=numbered)
-    leaked = leaked or made_of_target(view, seed=seed)
+    no_values, stand_ins, is_in_target = for_missing(view)
+    leaked = leaked or (() if is_in_target else made_of_target(view, seed=seed))
     if not leaked:
         leaked = near_leaks(view, seed=seed, told=(*source, *numbered))
-    no_values, stand_ins, is_in_target = for_missing(view)
     extremes = extreme_features(view, seed=seed, without=stand_ins)
     extremes += () if is_in_target else odd_target(view, is_squared=is_squared)
     return (

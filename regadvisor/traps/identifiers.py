@@ -37,7 +37,8 @@ def _counts_up(view: View, j: int, column: NDArray[np.float64]) -> bool:
         return False
     if view.is_date[j]:  # months are near one another, but dates in the order of the rows are time
         return numbers_rows(column) or is_sorted(column)
-    return _is_named(view.name(j)) or (numbers_rows(column) and not _is_rank(view, j, column))
+    is_rank = bool(name_parts(view.name(j)) & thresholds.RANK_PARTS)
+    return _is_named(view.name(j)) or (numbers_rows(column) and not (is_rank or _is_rank(view, j, column)))
 
 
 def _is_named(name: str | int) -> bool:
@@ -151,5 +152,5 @@ def names_time(name: str | int, *, is_of_panel: bool) -> bool:
 
 def name_parts(name: str | int) -> frozenset[str]:
     """Return the words that a name is made of, in small letters."""
-    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])|[\s.\-]+", "_", str(name)).strip("_").casefold()
-    return frozenset(spaced.split("_"))
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])|[\s.\-]+", "_", str(name).replace("%", "_pct"))
+    return frozenset(spaced.strip("_").casefold().split("_"))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from regadvisor import thresholds
-from regadvisor.records import Note, ScoreEvidence
+from regadvisor.records import Note
 from regadvisor.traps.view import (
     View,
     as_columns,
@@ -29,10 +29,11 @@ from regadvisor.traps.view import (
     standardised,
     told_once,
 )
-from regadvisor.words import number, shown
+from regadvisor.words import shown
 
-#: Columns that are tried together at most, and picked one by one where there are too many for that.
-_MOST_TOGETHER, _MOST_PICKED = 300, 12
+#: Columns that are tried together at most, and picked one by one where there are too many for that; and how
+#: often a sum is fitted to the rows that it fits best.
+_MOST_TOGETHER, _MOST_PICKED, _MOST_TRIMMED = 300, 12, 5
 #: Targets that are looked at; of more these, evenly spread. Each takes some 5 ms.
 _MOST_TARGETS = 100
 #: Rows by which all columns are judged first, and how near a curve has to be there, in standard deviations
@@ -61,33 +62,14 @@ def leaks(view: View, *, seed: int, numbered: Collection[int] = ()) -> tuple[Not
         columns = [j for j in _hopeful(view, y).tolist() if j not in honest]
         hopeful = [j for j in columns if _determines(view.values[:, j], y, view, j)]
         whole = np.asarray(table.targets[:, place], dtype=np.float64)  # all rows, not only those of the view
-        found = {j: how for j in hopeful if (how := _determines(view.whole(j), whole, view, j))}
+        every = {j: _determines(view.whole(j), whole, view, j) for j in hopeful}  # but smooth in time
+        found = {j: how for j, how in every.items() if how and not (how == "curve" and j in numbered)}
         single = _known_alone(view, _without_sources(view, found), seed=seed)
         numbers = None if table.n_classes == 2 else as_written(table, y)  # two classes are no sum
         together = () if single or numbers is None else _together(view, numbers, without=honest)
         notes += [(name, _alone_note(view, single, what))] if single else []
         notes += [(name, _together_note(view, together, what))] if together else []
     return told_once(notes, otherwise="Other columns determine")
-
-
-def too_good(scores: ScoreEvidence | None, *, is_named: bool) -> tuple[Note, ...]:
-    """Return a warning if the best model leaves next to nothing of the loss of a constant guess.
-
-    `is_named`: whether a warning says already what makes it so good.
-
-    >>> too_good(None, is_named=False)
-    ()
-    """
-    if scores is None or not scores.lowest_losses or is_named or scores.constant_loss <= 0:
-        return ()
-    left = min(scores.lowest_losses.values()) / scores.constant_loss
-    if not 0 <= left < thresholds.TOO_GOOD:
-        return ()
-    text = (
-        f"The best model leaves a share of {number(left)} of the loss of always guessing. Unless the target "
-        "follows from the features by a formula, are some of them known only once it is: a leak?"
-    )
-    return (Note(code="too-good", text=text, is_warning=True),)
 
 
 # ------------------------------------------------------------------------------------ one column alone
@@ -255,7 +237,8 @@ def _alone_note(view: View, found: _Found, what: str) -> Note:
         f"{names} {verb} {what} {where}: a leak? Leave {them} out if {are} not known when predictions "
         "are made."
     )
-    if many := _many_levels(view, found):
+    # A column with a value for each class is the target in other words.
+    if many := [j for j in _many_levels(view, found) if view.n_levels[j] > 2 * view.table.n_classes]:
         text += f" If it names what rows share, such as a patient, {view.passed(many[0], 'groups')} instead."
     return Note(code="leak", text=text, is_warning=True)
 
@@ -265,10 +248,10 @@ def _alone_note(view: View, found: _Found, what: str) -> Note:
 
 def _together(
     view: View, y: NDArray[np.float64], *, without: Collection[int]
-) -> tuple[tuple[int, ...], str] | tuple[()]:
-    """Return the columns whose sum or product the target is, and which of the two; () if none.
+) -> tuple[tuple[int, ...], str, float] | tuple[()]:
+    """Return the columns whose sum or product the target is, which of the two, and in which share of rows.
 
-    `without`: columns that are not tried.
+    () if none. `without`: columns that are not tried.
     """
     numbers = view.varying[~view.is_category[view.varying]]
     complete = ~np.isnan(view.values[:, numbers]).any(axis=1)
@@ -279,10 +262,14 @@ def _together(
     is_tried, numbers = ~np.isin(origin, list(without)), np.setdiff1d(numbers, list(without))
     features, origin = features[:, is_tried], origin[is_tried]
     rounded = written_step(y) / 2
-    halves = {j: written_step(own := view.values[:, j]) / (2 * max(own.std(), 1e-300)) for j in numbers}
-    found = _as_sum(features, origin, y, rounded=rounded, halves=[halves.get(j, 0.0) for j in origin])
-    if found:
-        return found, "sum"
+    of_own = {j: written_step(own := view.values[:, j]) / (2 * max(own.std(), 1e-300)) for j in numbers}
+    halves = np.array([of_own.get(j, 0.0) for j in origin])
+    found, share = _as_sum(features, origin, y, rounded=rounded, halves=halves)
+    if not found:  # levels would bend to the rows that are off
+        at = np.flatnonzero(np.isin(origin, numbers))
+        found, share = _as_sum(features[:, at], origin[at], y, rounded=rounded, halves=halves[at], errs=True)
+    if len(found) > 1 or share == 1.0:  # a copy with errors is told elsewhere
+        return found, "sum", share
     with np.errstate(invalid="ignore"):
         above = y > 0  # counts are 0 where one of their factors is
         positive = numbers[(view.values[above][:, numbers] > 0).all(axis=0)]
@@ -290,8 +277,8 @@ def _together(
         return ()
     y, values = y[above], view.values[above][:, positive]
     features, rounded = standardised(np.log(values)), rounded / float(np.quantile(y, 0.05))
-    found = _as_sum(features, positive, np.log(y), rounded=rounded, halves=[0.0] * len(positive))
-    return (found, "product") if found else ()
+    found, share = _as_sum(features, positive, np.log(y), rounded=rounded, halves=np.zeros(len(positive)))
+    return (found, "product", share) if found else ()
 
 
 def _as_sum(
@@ -300,43 +287,49 @@ def _as_sum(
     y: NDArray[np.float64],
     *,
     rounded: float,
-    halves: Sequence[float],
-) -> tuple[int, ...]:
-    """Return the columns of which `y` is a weighted sum, up to rounding; () if it is none.
+    halves: NDArray[np.float64],
+    errs: bool = False,
+) -> tuple[tuple[int, ...], float]:
+    """Return the columns of which `y` is a weighted sum, up to rounding, if any, and in which share of rows.
 
     `rounded`: by how much its values are off, as far as they show it. `halves` (n_features,): the same of the
-    features.
+    features. `errs`: in some rows the sum may be far off; it is fitted to the others (trimmed squares).
     """
     target = standardised(y[:, None])[:, 0]
     n_rows, n_columns = features.shape
     if n_rows < thresholds.LEAK_SPARE_ROWS or not n_columns:
-        return ()
+        return (), 0.0
     off = rounded / max(float(y.std()), 1e-300)
     exact, off = thresholds.LEAK_RESIDUAL * _scale(target), off if off <= thresholds.LEAK_ROUNDED else 0.0
 
     def most(weights: NDArray[Any], at: Sequence[int]) -> float:
         """Return the most that a sum leaves: half a step, and three standard errors of its fitted weights."""
-        of_all = off + float(np.abs(weights) @ np.asarray(halves)[at])
+        of_all = off + float(np.abs(weights) @ halves[at])
         half = of_all if of_all <= thresholds.LEAK_ROUNDED else off
         # Rounding has a standard deviation of half a step over √3, and the fit √(weights / rows) of that.
         return max(exact, half * (1.0 + math.sqrt(3.0 * (len(at) + 1) / n_rows)))
 
-    picked = _picked(features, target, most)
+    picked = None if errs else _picked(features, target, most)
     if picked is not None:
-        return tuple(sorted({int(origin[j]) for j in picked}))
+        return tuple(sorted({int(origin[j]) for j in picked})), 1.0
     if n_rows < thresholds.LEAK_ROWS_PER_COLUMN * n_columns or n_columns > _MOST_TOGETHER:
-        return ()
-    weights, *_ = np.linalg.lstsq(features, target, rcond=1e-10)
-    left = target - features @ weights
-    if not _is_rounding(left, most(weights, range(n_columns))):
-        return ()
-    is_telling = np.abs(weights) > max(thresholds.LEAK_RESIDUAL, left.std())
-    return tuple(sorted({int(origin[j]) for j in np.flatnonzero(is_telling)}))
-
-
-def _is_rounding(left: NDArray[np.float64], most: float) -> bool:
-    """Whether what a sum leaves of a target is rounding, but for a few rows."""
-    return bool(np.count_nonzero(np.abs(left) <= most) >= thresholds.LEAK_ROUNDED_ROWS * len(left))
+        return (), 0.0
+    columns, near = np.column_stack([features, np.ones(n_rows)]), np.arange(n_rows)
+    for _ in range(_MOST_TRIMMED if errs else 1):
+        weights, *_ = np.linalg.lstsq(columns[near], target[near], rcond=1e-10)
+        left = target - columns @ weights
+        if left[near].std() > thresholds.LEAK_SUM_LEAVES:
+            return (), 0.0
+        near = np.argsort(np.abs(left))[: int(thresholds.LEAK_SUM_ROWS * n_rows)]
+    within = most(weights[:-1], range(n_columns))
+    is_exact, share = np.abs(left) <= within, float(np.mean(np.abs(left) <= within))
+    off_by = np.median(np.abs(left[~is_exact])) if errs and share < 1.0 else np.inf
+    least = thresholds.LEAK_SUM_ROWS if errs else thresholds.LEAK_ROUNDED_ROWS
+    is_sum = share >= least and off_by >= thresholds.LEAK_SUM_FAR * within
+    if not is_sum or target[is_exact].std() <= thresholds.LEAK_SUM_VARIES:
+        return (), 0.0
+    is_telling = np.abs(weights[:-1]) > max(thresholds.LEAK_RESIDUAL, left[is_exact].std())
+    return tuple(sorted({int(j) for j in origin[is_telling]})), share
 
 
 def written_step(y: NDArray[np.float64]) -> float:
@@ -375,18 +368,19 @@ def _picked(
         chosen.append(int(np.argmax(gains)))
         weights, *_ = np.linalg.lstsq(features[:, chosen], target, rcond=1e-12)
         left = target - features[:, chosen] @ weights
-        if _is_rounding(left, most(weights, chosen)):
+        if np.mean(np.abs(left) <= most(weights, chosen)) >= thresholds.LEAK_ROUNDED_ROWS:
             is_telling = np.abs(weights) > max(thresholds.LEAK_RESIDUAL, left.std())
             return [j for j, own in zip(chosen, is_telling, strict=True) if own]
     return None
 
 
-def _together_note(view: View, found: tuple[tuple[int, ...], str], what: str) -> Note:
-    columns, how = found
+def _together_note(view: View, found: tuple[tuple[int, ...], str, float], what: str) -> Note:
+    columns, how, share = found
     how = "product of powers" if how == "product" else "weighted sum"
     how = "linear function" if len(columns) == 1 else how
+    where = "" if share >= thresholds.LEAK_ROUNDED_ROWS else f" in {share:.0%} of the rows"
     text = (
-        f"{what} is a {how} of {view.names(columns)} up to rounding: a leak? Leave out what is not known "
-        "when predictions are made."
+        f"{what} is a {how} of {view.names(columns)} up to rounding{where}: a leak? Leave out what is not "
+        "known when predictions are made."
     )
     return Note(code="leak", text=text, is_warning=True)

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from regadvisor import thresholds
 from regadvisor.records import Note
+from regadvisor.traps.identifiers import name_parts
 from regadvisor.traps.view import View, as_written
 from regadvisor.words import counted, level_text
 
@@ -36,7 +37,7 @@ def for_missing(view: View) -> tuple[tuple[Note, ...], tuple[int, ...], bool]:
     found: dict[int, tuple[str, float]] = {}
     for i in view.varying[~view.is_category[view.varying]].tolist():
         own = _alone_at_an_end(view.ordered[i], is_date=bool(view.is_date[i]))
-        if own is not None:
+        if own is not None and not (own[0] == "0" and name_parts(view.name(i)) & thresholds.SHARE_PARTS):
             found[i] = own
     notes = []
     if found:

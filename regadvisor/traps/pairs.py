@@ -32,7 +32,7 @@ def in_pairs(view: View, rng: np.random.Generator) -> tuple[tuple[int, ...], int
         one, other = (levels[j] for j in pair)
         share, n_pairs = _repeated(one, other)
         ratio = n_pairs / _repeated(one, rng.permutation(other))[1]
-        if share >= thresholds.SHARED_REPEATED and ratio < best:
+        if share >= thresholds.SHARED_REPEATED and ratio < best and not np.array_equal(one, other):
             best, found, n_found = ratio, pair, n_pairs
     return found, n_found
 

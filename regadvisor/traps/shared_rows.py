@@ -106,11 +106,11 @@ def shared_rows(
 
 
 def candidates(view: View) -> list[tuple[int, NDArray[np.float64]]]:
-    """Return the columns that may name a source, with all their rows, those with most levels first.
+    """Return the columns that may name a source, with all their rows: most levels first, text before numbers.
 
     They have many levels, none of which holds most of the rows, and most rows share theirs with others.
     """
-    found: list[tuple[int, int, NDArray[np.float64]]] = []
+    found: list[tuple[tuple[int, bool, int], NDArray[np.float64]]] = []
     for j in view.varying:
         column = view.values[:, j]
         if not view.is_spread[j] or np.isnan(column).any():
@@ -120,9 +120,9 @@ def candidates(view: View) -> list[tuple[int, NDArray[np.float64]]]:
         whole = column if len(column) == view.table.n_rows else view.whole(j)
         counts = np.unique(whole, return_counts=True)[1]
         if counts[counts > 1].sum() >= thresholds.SHARED_REPEATED * len(whole):
-            found.append((len(counts), int(j), whole))
-            found = sorted(found, key=lambda each: each[:2], reverse=True)[:_MOST_CANDIDATES]
-    return [(j, whole) for _, j, whole in found]
+            found.append(((len(counts), bool(view.is_category[j]), -int(j)), whole))
+            found = sorted(found, key=lambda each: each[0], reverse=True)[:_MOST_CANDIDATES]
+    return [(-key[2], whole) for key, whole in found]
 
 
 def _by_column(
