@@ -325,7 +325,7 @@ def _as_sum(
     is_exact, share = np.abs(left) <= within, float(np.mean(np.abs(left) <= within))
     off_by = np.median(np.abs(left[~is_exact])) if errs and share < 1.0 else np.inf
     least = thresholds.LEAK_SUM_ROWS if errs else thresholds.LEAK_ROUNDED_ROWS
-    is_sum = share >= least and off_by >= thresholds.LEAK_SUM_FAR * within
+    is_sum = share >= least and off_by >= thresholds.LEAK_SUM_FAR * left[is_exact].std()
     if not is_sum or target[is_exact].std() <= thresholds.LEAK_SUM_VARIES:
         return (), 0.0
     is_telling = np.abs(weights[:-1]) > max(thresholds.LEAK_RESIDUAL, left[is_exact].std())
