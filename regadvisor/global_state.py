@@ -9,6 +9,7 @@ that runs alone has nothing to put back.
 
 from __future__ import annotations
 
+import random
 import sys
 import threading
 import warnings
@@ -98,3 +99,33 @@ def one_blas_thread() -> AbstractContextManager[object]:
 def _controller() -> ThreadpoolController:
     """Return what limits threads: looking for the libraries takes as long as some fits."""
     return ThreadpoolController()
+
+
+#: Networks are made and run in several threads, and whoever draws from `own_randomness` may ask for it again.
+RANDOMNESS = threading.RLock()
+
+
+@contextmanager
+def own_randomness(seed: int, device: Any = None) -> Iterator[None]:
+    """Let Python, NumPy and torch draw from `seed` inside, as models of callers do; then put them back."""
+    import torch
+
+    numpy: Any = np.random
+    devices = [device] if device is not None and device.type == "cuda" else []
+    with RANDOMNESS, torch.random.fork_rng(devices=devices):
+        before = random.getstate(), numpy.get_state()
+        random.seed(seed)
+        numpy.seed(seed % 2**32)
+        torch.manual_seed(seed)
+        try:
+            yield
+        finally:
+            random.setstate(before[0])
+            numpy.set_state(before[1])
+
+
+def states_elsewhere() -> tuple[object, ...]:
+    """Return what Python and NumPy draw from next."""
+    numpy: Any = np.random
+    _, keys, *places = numpy.get_state()
+    return random.getstate(), keys.tobytes(), places

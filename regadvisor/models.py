@@ -214,7 +214,8 @@ def resolve_model(
         got = repr(model) if isinstance(model, str) else got
         raise ParameterError(
             f"model must be a torch module or a Keras model for a dict or tuple of arrays, got {got}; pass X "
-            "as one array or frame, and take it apart in code of yours"
+            "as one array or frame, and take it apart in code of yours (of a skorch net also its module "
+            "alone: model=net.module, recipe=Recipe(...))"
         )
     if isinstance(model, FitFunction):
         from regadvisor.families.fitted.family import FittedFamily

@@ -13,8 +13,8 @@ from regadvisor import Recipe, Regularizer
 from regadvisor.data.source import make_table
 from regadvisor.families.fitted.keras_fit import KerasFit
 from regadvisor.families.fitted.learner import Call
-from regadvisor.families.fitted.library import own_randomness
 from regadvisor.families.fitted.stacked import train
+from regadvisor.global_state import own_randomness
 
 keras = pytest.importorskip("keras", reason="Keras is not installed")
 skorch = pytest.importorskip("skorch", reason="skorch is not installed")

@@ -21,10 +21,10 @@ from regadvisor.export.build import build_network
 from regadvisor.export.torch_snippet import torch_snippet
 from regadvisor.families.fitted import keras_fit, own_library
 from regadvisor.families.fitted.keras_model import with_regularizer
-from regadvisor.families.fitted.library import own_randomness
 from regadvisor.families.fitted.own_library import assumed_epochs
 from regadvisor.families.neural.schedule import full_run_rates, learning_rates
 from regadvisor.families.neural.strengths import candidate
+from regadvisor.global_state import own_randomness
 from regadvisor.records import Training
 from regadvisor.report.units import range_in_own_unit
 

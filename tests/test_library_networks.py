@@ -37,13 +37,13 @@ from regadvisor.families.fitted import stacked as stacked_module
 from regadvisor.families.fitted import together as together_module
 from regadvisor.families.fitted.keras_model import loss_name, reads_logits, with_regularizer
 from regadvisor.families.fitted.learner import Call
-from regadvisor.families.fitted.library import own_randomness
 from regadvisor.families.fitted.own_library import decays, own_function, own_sum_lr
 from regadvisor.families.fitted.skorch_fit import SkorchFit
 from regadvisor.families.fitted.skorch_net import has_no_half
 from regadvisor.families.fitted.skorch_net import with_regularizer as net_with_regularizer
 from regadvisor.families.fitted.together import Together
 from regadvisor.families.fitted.trained_loss import TrainedLoss
+from regadvisor.global_state import own_randomness
 from regadvisor.models import for_classes
 from regadvisor.scale.sending import packed, unpacked
 

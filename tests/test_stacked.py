@@ -34,11 +34,11 @@ from regadvisor.data.source import make_table
 from regadvisor.families.fitted.keras_fit import KerasFit
 from regadvisor.families.fitted.keras_model import with_regularizer
 from regadvisor.families.fitted.learner import Call
-from regadvisor.families.fitted.library import own_randomness
 from regadvisor.families.fitted.skorch_fit import SkorchFit
 from regadvisor.families.fitted.skorch_net import with_regularizer as net_with_regularizer
 from regadvisor.families.fitted.stacked import Mover, Run, train
 from regadvisor.families.fitted.together import Together
+from regadvisor.global_state import own_randomness
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 

@@ -25,10 +25,11 @@ from regadvisor.families.fitted.keras_model import (
     reads_logits,
     with_regularizer,
 )
-from regadvisor.families.fitted.library import FIRST_ROWS, Fitted, Library, numbers_of, own_randomness
+from regadvisor.families.fitted.library import FIRST_ROWS, Fitted, Library, numbers_of
 from regadvisor.families.fitted.trained_loss import ClassLoss, TrainedLoss
 from regadvisor.families.neural.own_loss import name_of_loss, sees_raw
 from regadvisor.foreign import is_of
+from regadvisor.global_state import own_randomness
 from regadvisor.records import InputFacts
 from regadvisor.regularizer import Regularizer
 from regadvisor.words import counted, joined

@@ -15,7 +15,7 @@ from types import FunctionType
 from typing import Any
 
 from regadvisor.errors import ParameterError, import_optional, reason_of
-from regadvisor.families.fitted.library import own_randomness
+from regadvisor.global_state import own_randomness
 from regadvisor.quiet import ignoring
 from regadvisor.regularizer import Regularizer
 

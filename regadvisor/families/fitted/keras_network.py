@@ -22,9 +22,10 @@ from regadvisor.families.fitted.keras_model import (
     own_optimizer,
     with_regularizer,
 )
-from regadvisor.families.fitted.library import numbers_of, own_randomness
+from regadvisor.families.fitted.library import numbers_of
 from regadvisor.families.fitted.stacked import Mover, Network, Numbers
 from regadvisor.families.neural.module.dropout import DRY_ROWS, Feed
+from regadvisor.global_state import own_randomness
 from regadvisor.regularizer import Regularizer
 
 if TYPE_CHECKING:

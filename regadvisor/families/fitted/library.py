@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import random
-import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -23,28 +19,6 @@ if TYPE_CHECKING:
 
 #: Rows that go through a model before it is trained.
 FIRST_ROWS = 24
-
-
-#: Keras and NumPy have random numbers for the process, and each fit is to have its own.
-LOCK = threading.RLock()
-
-
-@contextmanager
-def own_randomness(seed: int) -> Iterator[None]:
-    """Let Python, NumPy and torch draw from `seed` inside, as Keras does from all; then put them back."""
-    import torch
-
-    numpy: Any = np.random  # the state that all of NumPy shares is what Keras draws from
-    with LOCK, torch.random.fork_rng(devices=[]):
-        before = random.getstate(), numpy.get_state()
-        random.seed(seed)
-        numpy.seed(seed % 2**32)
-        torch.manual_seed(seed)
-        try:
-            yield
-        finally:
-            random.setstate(before[0])
-            numpy.set_state(before[1])
 
 
 def numbers_of(X: Any) -> NDArray[np.float32]:

@@ -21,8 +21,8 @@ from regadvisor.families.fitted.keras_model import (
     unreached,
     with_regularizer,
 )
-from regadvisor.families.fitted.library import own_randomness
 from regadvisor.foreign import is_of
+from regadvisor.global_state import own_randomness
 from regadvisor.records import DataFacts, Note
 from regadvisor.regularizer import DROPOUT_KINDS, KINDS, STRENGTHS, Kind, Regularizer
 from regadvisor.words import joined

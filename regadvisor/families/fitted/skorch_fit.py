@@ -15,7 +15,7 @@ from sklearn.base import clone
 
 from regadvisor.data.table import take_rows
 from regadvisor.errors import ParameterError, callers_code
-from regadvisor.families.fitted.library import FIRST_ROWS, Fitted, Library, own_randomness
+from regadvisor.families.fitted.library import FIRST_ROWS, Fitted, Library
 from regadvisor.families.fitted.skorch_net import (
     has_no_half,
     is_binary,
@@ -26,6 +26,7 @@ from regadvisor.families.fitted.skorch_net import (
 from regadvisor.families.fitted.trained_loss import ClassLoss, TrainedLoss
 from regadvisor.families.neural.module.checks import failing_layer, squashed
 from regadvisor.families.neural.own_loss import name_of_loss, sees_raw
+from regadvisor.global_state import own_randomness
 from regadvisor.regularizer import Regularizer
 
 if TYPE_CHECKING:

@@ -18,10 +18,10 @@ from torch import nn, optim
 from regadvisor.errors import ParameterError, import_optional, reason_of
 from regadvisor.families.fitted.library import numbers_of
 from regadvisor.families.neural.dropout import set_dropout, with_dropout
-from regadvisor.families.neural.module.source import own_luck
 from regadvisor.families.neural.parameters import penalised_parameters
 from regadvisor.families.neural.proximal import ProximalAdamW, ProximalSGD, make_optimizer
 from regadvisor.families.neural.recipe import Recipe
+from regadvisor.global_state import own_randomness
 from regadvisor.regularizer import Coupling, Regularizer
 
 #: Layers that look codes up.
@@ -134,7 +134,7 @@ def module_of(net: Any) -> nn.Module:
     """Return a module as a net would train it; the net stays as it is."""
     probe = clone(net)
     try:
-        with own_luck(0):
+        with own_randomness(0):
             probe.set_params(verbose=0).initialize()
     except ParameterError:  # it says what is wrong by itself
         raise

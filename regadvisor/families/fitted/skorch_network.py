@@ -14,12 +14,12 @@ from torch.utils.data import DataLoader, Subset
 
 from regadvisor.data.table import take_rows
 from regadvisor.errors import ParameterError
-from regadvisor.families.fitted.library import own_randomness
 from regadvisor.families.fitted.skorch_net import OURS, has_no_half, is_binary, rows_taken
 from regadvisor.families.fitted.stacked import Mover, Network, Numbers
 from regadvisor.families.neural.dropout import with_rates_inside
 from regadvisor.families.neural.module.dropout import DRY_ROWS, with_fed_dropout
 from regadvisor.families.neural.parameters import penalised_parameters
+from regadvisor.global_state import own_randomness
 
 if TYPE_CHECKING:
     from regadvisor.families.fitted.learner import Call

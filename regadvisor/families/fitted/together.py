@@ -19,9 +19,10 @@ import numpy as np
 from regadvisor.deadline import NEVER, Deadline, OutOfTimeError
 from regadvisor.families.base import Costs, Job
 from regadvisor.families.fitted.learner import Call, Trained
-from regadvisor.families.fitted.library import LOCK, first_line
+from regadvisor.families.fitted.library import first_line
 from regadvisor.families.fitted.stacked import Network, numbers_saved, train
 from regadvisor.families.neural.threads import one_thread
+from regadvisor.global_state import RANDOMNESS
 from regadvisor.regularizer import Regularizer
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class Together:
         A trial that a deadline cuts is tried again in the next call.
         """
         if not self.is_tried and not deadline.expired():
-            with LOCK, one_thread(), warnings.catch_warnings():
+            with RANDOMNESS, one_thread(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 # Torch warns where it has no batching rule and runs the networks one by one.
                 warnings.filterwarnings("error", message="There is a performance drop")
@@ -238,7 +239,7 @@ class Together:
         """
         assert self._network is not None
         records = None if self._recording_s < _RECORDED_SHARE * left_s else False
-        with LOCK, one_thread():
+        with RANDOMNESS, one_thread():
             models = self._trained(self._network, calls, should_stop, records)
         return None if models is None else [self._read(model) for model in models]
 

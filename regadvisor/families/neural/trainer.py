@@ -19,12 +19,12 @@ from torch import Tensor
 from regadvisor.errors import ParameterError, callers_code
 from regadvisor.families.neural.architecture import Architecture, Masks, Stack
 from regadvisor.families.neural.losses import Loss
-from regadvisor.families.neural.module.source import own_luck
 from regadvisor.families.neural.optimizers import Optimizer
 from regadvisor.families.neural.parameters import chosen_names, lr_scales
 from regadvisor.families.neural.penalties import Penalty, StackStrengths, span
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.families.neural.schedule import RunPlan
+from regadvisor.global_state import own_randomness
 
 #: Dropped units are drawn from a generator of their own, seeded this far from the one for the starting values
 #: and the order: so networks with and without dropout see the same rows.
@@ -267,7 +267,7 @@ class StackTrainer:
             given = self._architecture.shaped(x[models[0]].clone())
             seed = int(torch.randint(2**31, (), generator=stream.augment_generator))
             with (
-                own_luck(seed, x.device),
+                own_randomness(seed, x.device),
                 callers_code("augment must take a batch and return one", "try it on a few rows of yours"),
             ):
                 made = self._augment(given)

@@ -16,7 +16,7 @@ from regadvisor.families.neural.dropout import takes_masks, unset_dropout, with_
 from regadvisor.families.neural.module.dropout import feed_of
 from regadvisor.families.neural.module.modes import keep_in_eval, set_mode
 from regadvisor.families.neural.module.outputs import Output, prediction_in
-from regadvisor.families.neural.module.source import name_of, own_luck
+from regadvisor.families.neural.module.source import name_of
 from regadvisor.families.neural.parameters import (
     NORMS,
     check_module,
@@ -25,6 +25,7 @@ from regadvisor.families.neural.parameters import (
     penalised_parameters,
     scaled_weights,
 )
+from regadvisor.global_state import own_randomness
 from regadvisor.records import Audit, AuditedDropout, AuditedParameter
 
 #: Outputs that differ by no more than this share of the largest are the same: norms add a small number.
@@ -112,7 +113,7 @@ def _dtype(rows: Any) -> torch.dtype | None:
 def _check_runs(module: nn.Module, tensors: Sequence[Tensor]) -> None:
     """Raise ParameterError if a module does not run on these tensors."""
     try:
-        with own_luck(0), torch.no_grad():
+        with own_randomness(0), torch.no_grad():
             copied(module).eval()(*tensors)
     except Exception as error:
         shapes = ", ".join(str(tuple(each.shape)) for each in tensors)
@@ -206,7 +207,7 @@ def _measured(
             if name not in parameters:
                 value.copy_(kept[name])
         feed_of(tried).start(None)
-        with own_luck(0, arguments[0][0].device if arguments[0] else None):
+        with own_randomness(0, arguments[0][0].device if arguments[0] else None):
             found: Tensor = prediction_in(tried(*arguments[0], **arguments[1]), output)
         return found.clone()
 

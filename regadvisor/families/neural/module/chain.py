@@ -118,7 +118,8 @@ class Recorder(TorchFunctionMode):
         """Note the call of a dropout layer; without a mask it returns what it got."""
         if self.calls is None or not layer.training:
             return
-        if inputs[0] is not self._now or outputs is not self._now or layer.is_alpha or inputs[0].ndim != 2:
+        is_other = layer.is_alpha or layer.axes_of_one == 2 or inputs[0].ndim != 2
+        if inputs[0] is not self._now or outputs is not self._now or is_other:
             self.calls = None
         else:
             self.calls = (*self.calls, Drop())

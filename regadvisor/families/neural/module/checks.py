@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 from regadvisor.errors import ParameterError, reason_of
 from regadvisor.families.neural.losses import are_logarithms
-from regadvisor.families.neural.module.source import ModuleSource, name_of, own_luck
+from regadvisor.families.neural.module.source import ModuleSource, name_of
 from regadvisor.families.neural.parameters import copied
 from regadvisor.foreign import check_ours
+from regadvisor.global_state import own_randomness
 from regadvisor.thresholds import SQUASHED_DRAWS, SQUASHED_SHARE, SQUASHED_SPAN
 
 #: Weights and biases are drawn so many times as large as they are, in turn: squashed outputs then sit at
@@ -301,7 +302,7 @@ def _with_any_weights(module: nn.Module, run: Callable[[nn.Module], Tensor]) -> 
     parameters = [value for value in tried.parameters() if value.is_floating_point()]
     spread = [_spread(value) for value in parameters]
     found: list[Tensor] = []
-    with own_luck(0, parameters[0].device), torch.no_grad():
+    with own_randomness(0, parameters[0].device), torch.no_grad():
         for draw in range(SQUASHED_DRAWS):
             for value, sd in zip(parameters, spread, strict=True):
                 of_weights, of_biases = _SCALES[draw % len(_SCALES)]

@@ -22,6 +22,8 @@ Module = TypeVar("Module", bound=nn.Module)
 
 #: Layers that drop whole channels: every axis but the first two shares its mask.
 _BY_CHANNEL = (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.FeatureAlphaDropout)
+#: Axes of an input that these take for one row, as torch does: its first axis holds the channels then.
+_ONE_ROW = {nn.Dropout1d: 2, nn.Dropout3d: 4}
 #: Layers that set units to the lower end of SELU instead of 0 (Klambauer et al. 2017, arXiv:1706.02515).
 _ALPHA = (nn.AlphaDropout, nn.FeatureAlphaDropout)
 #: Rows of dry passes: two sizes tell which axes of a layer's input hold the rows.
@@ -94,6 +96,7 @@ class FedDropout(nn.Module):
         self.p = replaced.p
         self.feed = feed
         self.is_by_channel = isinstance(replaced, _BY_CHANNEL)
+        self.axes_of_one = next((n for kind, n in _ONE_ROW.items() if isinstance(replaced, kind)), 0)
         self.is_alpha = isinstance(replaced, _ALPHA)
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -101,6 +104,7 @@ class FedDropout(nn.Module):
         if not self.training:
             return inputs
         n_own = 2 if self.is_by_channel else inputs.ndim
+        n_own = 1 if inputs.ndim == self.axes_of_one else n_own
         mask = self.feed.take((*inputs.shape[:n_own], *[1] * (inputs.ndim - n_own)))
         if mask is None:
             return inputs

@@ -70,7 +70,7 @@ class _ModuleNetwork:
             engine="loop",
         )
         # Not the whole architecture: a fitted model is pickled without a second copy of the module.
-        self._source = replace(architecture.source, model=torch.nn.Identity())
+        self._source = replace(architecture.source, model=torch.nn.Identity(), first_rows=None)
         self._n_heads, self._has_one_logit = architecture.n_heads, architecture.has_one_logit
         return architecture, with_one_logit(recipe, architecture.has_one_logit)
 

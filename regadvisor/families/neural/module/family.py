@@ -26,12 +26,13 @@ from regadvisor.families.neural.module.inputs import Inputs, inputs_of
 from regadvisor.families.neural.module.layouts import find_layout
 from regadvisor.families.neural.module.notes import notes_of
 from regadvisor.families.neural.module.outputs import Output
-from regadvisor.families.neural.module.source import ModuleSource, asked_for, name_of, own_luck
+from regadvisor.families.neural.module.source import ModuleSource, asked_for, name_of
 from regadvisor.families.neural.module.stack import ModuleArchitecture
 from regadvisor.families.neural.module.trial import examine
 from regadvisor.families.neural.own_loss import with_one_logit
 from regadvisor.families.neural.parameters import as_written, penalised_parameters
 from regadvisor.families.neural.recipe import LAYOUTS, Recipe
+from regadvisor.global_state import own_randomness
 from regadvisor.records import DataFacts, Note, Training
 from regadvisor.regularizer import DROPOUT_KINDS, KINDS, Kind
 
@@ -239,6 +240,6 @@ def fixed_outputs(
         with suppress(Exception), torch.no_grad():  # what is wrong with it is said later
             source = source_for(model, facts, output, layout=layout)
             module = source.draw(0).eval()
-            with own_luck(0):
+            with own_randomness(0):
                 return int(source.call(module, torch.zeros(2, source.n_flat, dtype=torch.float32)).shape[1])
     return None

@@ -19,8 +19,9 @@ from regadvisor.errors import ParameterError, RegadvisorError
 from regadvisor.families.neural.common_scale import are_codes
 from regadvisor.families.neural.module.inputs import categories, inputs_of
 from regadvisor.families.neural.module.modes import set_mode
-from regadvisor.families.neural.module.source import ModuleSource, asked_for, own_luck
+from regadvisor.families.neural.module.source import ModuleSource, asked_for
 from regadvisor.families.neural.parameters import copied
+from regadvisor.global_state import own_randomness
 from regadvisor.records import DataFacts
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def _both_ways(source: ModuleSource, module: nn.Module, rows: Tensor) -> tuple[T
     """Return the outputs of a copy for rows, and those it gives to them in the opposite order."""
     tried, found = set_mode(copied(module), is_training=False), []
     for order in (rows, rows.flip(0)):
-        with own_luck(0, rows.device), torch.no_grad():
+        with own_randomness(0, rows.device), torch.no_grad():
             found.append(source.call(tried, order))
     there, turned = found
     # (n_rows · n_heads, n_outputs)
@@ -131,7 +132,7 @@ def _is_turned_inside(source: ModuleSource, rows: Tensor) -> bool:
     for part in module.modules():
         if isinstance(part, _CONV_1D):
             part.register_forward_pre_hook(lambda _, given: seen.append(tuple(given[0].shape[1:])))
-    with own_luck(0), torch.no_grad():
+    with own_randomness(0), torch.no_grad():
         source.call(module, rows)
     steps, channels = source.inputs.parts[0].shape
     return steps != channels and seen[:1] == [(steps, channels)]

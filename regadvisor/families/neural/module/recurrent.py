@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from regadvisor.families.neural.module.dropout import FedDropout, Feed
 from regadvisor.families.neural.module.modes import keep, stays_in_eval
-from regadvisor.families.neural.module.source import own_luck
+from regadvisor.global_state import own_randomness
 
 Module = TypeVar("Module", bound=nn.Module)
 Many = Sequence[Tensor]
@@ -267,6 +267,6 @@ def packed_layers(module: nn.Module, call: Callable[[nn.Module], object]) -> tup
         )
     if layers:
         # What is wrong with the rows is said when the module is looked at.
-        with own_luck(0), torch.no_grad(), suppress(Exception):
+        with own_randomness(0), torch.no_grad(), suppress(Exception):
             call(module)
     return tuple(names)

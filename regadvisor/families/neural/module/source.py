@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import inspect
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,21 +16,10 @@ from regadvisor.errors import ParameterError, reason_of
 from regadvisor.families.neural.module.inputs import Inputs
 from regadvisor.families.neural.module.outputs import Output, rows_of
 from regadvisor.families.neural.parameters import copied, uncompiled
+from regadvisor.global_state import own_randomness
 
 #: What a factory may ask for by naming it in its signature.
 ASKED = ("n_features", "n_outputs", "input_shape", "cardinalities", "n_tokens")
-#: Torch has one generator for the process, and networks are made and run in several threads. A thread may ask
-#: for luck of its own inside.
-_LOCK = threading.RLock()
-
-
-@contextmanager
-def own_luck(seed: int, device: torch.device | None = None) -> Iterator[None]:
-    """Let torch draw from `seed` inside; the caller's generators are restored."""
-    devices = [device] if device is not None and device.type == "cuda" else []
-    with _LOCK, torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
-        yield
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -50,6 +38,8 @@ class ModuleSource:
     #: Whether the numbers of a pixel lie side by side in memory. On a CPU, pooling is ten times as fast so,
     #: and a step of a small convolutional network with pooling takes 0.5 to 0.75 of the time (measured).
     is_channels_last: bool = False
+    #: Rows that a new module sees once, where its parameters are made from the first ones.
+    first_rows: Tensor | None = None
 
     @property
     def n_flat(self) -> int:
@@ -76,7 +66,7 @@ class ModuleSource:
         known = {**self.inputs.asked(), "n_outputs": self.n_outputs}
         named = {name: known[name] for name in asked_for(self.model) if name in known}
         called = name_of(self.model).replace("your module", "your lambda")
-        with own_luck(seed):
+        with own_randomness(seed):
             try:
                 module = self.model(**named)
             except Exception as error:
@@ -109,11 +99,14 @@ class ModuleSource:
 
     def _with_shapes(self, module: nn.Module, seed: int) -> nn.Module:
         """Return the module with its lazy parameters drawn, in place, by a pass of two rows."""
-        if any(is_lazy(value) for value in (*module.parameters(), *module.buffers())):
+        lazy = any(is_lazy(value) for value in (*module.parameters(), *module.buffers()))
+        if lazy or self.first_rows is not None:
             modes = {part: part.training for part in module.modules()}
+            rows, is_training = self.first_rows, self.first_rows is not None
+            rows = torch.zeros(2, self.n_flat, dtype=torch.float32) if rows is None else rows.cpu()
             # What is wrong with the rows is said when the module is looked at.
-            with own_luck(seed), torch.no_grad(), suppress(Exception):
-                self.call(module.eval(), torch.zeros(2, self.n_flat, dtype=torch.float32))
+            with own_randomness(seed), torch.no_grad(), suppress(Exception):
+                self.call(module.train(is_training), rows)
             for part, is_training in modes.items():
                 part.training = is_training
         return module

@@ -30,8 +30,9 @@ from regadvisor.families.neural.module.layout import ModuleLayout
 from regadvisor.families.neural.module.modes import set_mode
 from regadvisor.families.neural.module.outputs import merged
 from regadvisor.families.neural.module.recurrent import Recurrent
-from regadvisor.families.neural.module.source import ModuleSource, own_luck
+from regadvisor.families.neural.module.source import ModuleSource
 from regadvisor.families.neural.parameters import copied
+from regadvisor.global_state import own_randomness
 from regadvisor.records import Audit
 
 Engine = Literal["fused", "vmap", "loop"]
@@ -167,6 +168,8 @@ class ModuleStack(Stack):
         self._trained = {entry.name: entry.view(self.flat).detach() for entry in layout.trained}
         self._gradients = {entry.name: entry.view(self.gradient) for entry in layout.trained}
         self._n_steps = 0
+        #: What a pass has put in the place of a parameter: its name, the network, the numbers.
+        self._moved: list[tuple[str, int, Tensor]] = []
         self._with_rates = tuple(with_rates_inside(self._module))
 
     # ----------------------------------------------------------------------------------- training
@@ -210,8 +213,10 @@ class ModuleStack(Stack):
         state = self._state(models)
         with torch.enable_grad():
             leaves = {name: state[name].requires_grad_() for name in self._trained}
+            self._moved = []
             outputs = self._run(state | leaves, x, masks, self._noise_seeds(models))
             slope = torch.empty_like(outputs)
+            moved = self._moved
             n_heads = self.architecture.n_heads
             if n_heads > 1:
                 target = target.repeat_interleave(n_heads, dim=1)
@@ -226,6 +231,9 @@ class ModuleStack(Stack):
         for name, gradient in zip(leaves, found, strict=True):
             own = self._gradients[name][models]
             own.zero_() if gradient is None else own.copy_(gradient)
+        with torch.no_grad():
+            for name, number, value in moved:
+                state[name][number].copy_(value)
         for entry in self.architecture.layout.untrained:
             entry.view(self.flat)[models].copy_(state[entry.name])
         columns = self.architecture.layout.columns
@@ -267,10 +275,13 @@ class ModuleStack(Stack):
             own_masks = None if masks is None else [mask[number] for mask in masks]
             own_x = x if x.ndim == 2 else x[number]
             if noise_seeds:
-                with own_luck(noise_seeds[number], x.device):
+                with own_randomness(noise_seeds[number], x.device):
                     each.append(self._call(own, own_x, own_masks))
             else:
                 each.append(self._call(own, own_x, own_masks))
+            for name, value in own.items():  # layer.weight.data = ... holds other numbers now
+                if value.data_ptr() != state[name][number].data_ptr():
+                    self._moved.append((name, number, value.detach()))
         return torch.stack(each)
 
     def _call(self, state: State, x: Tensor, masks: Sequence[Tensor] | None) -> Tensor:

@@ -33,10 +33,11 @@ from regadvisor.families.neural.module.layouts import check_rows_apart
 from regadvisor.families.neural.module.modes import keep_in_eval, set_mode
 from regadvisor.families.neural.module.outputs import place_in, prediction_in, rows_of
 from regadvisor.families.neural.module.recurrent import N_FLOATS, packed_layers, with_fed_recurrence
-from regadvisor.families.neural.module.source import ModuleSource, name_of, own_luck
+from regadvisor.families.neural.module.source import ModuleSource, name_of
 from regadvisor.families.neural.module.stack import Engine, ModuleArchitecture, Seen
 from regadvisor.families.neural.parameters import copied, penalised_parameters
 from regadvisor.families.neural.recipe import Recipe
+from regadvisor.global_state import own_randomness, states_elsewhere
 from regadvisor.records import Audit
 
 #: Gradients of both engines agree if they differ by no more than this share of the largest.
@@ -46,6 +47,8 @@ _SAME_GRADIENT = 1e-3
 MOST_AUDIT_OPERATIONS = 1e10
 #: From these seconds for a few rows on, a module is run no more often than it has to be.
 SLOW_S = 0.1
+#: Rows that a module sees first whose parameters are made from them, at most.
+_FIRST_ROWS = 1_000
 _CONVOLUTIONS = (nn.modules.conv._ConvNd,)
 
 
@@ -56,6 +59,8 @@ class _Dry(Seen):
     outputs: Tensor
     varying: set[str]
     has_noise: bool
+    #: Whether a pass changed the parameters, or made some.
+    sets_itself: bool
     trained: tuple[Recorder, ...]
     evaluated: Recorder
 
@@ -85,6 +90,10 @@ def examine(
     drawn = keep_in_eval(copied(first))
     module, feed = _template(drawn, rows.device, lambda module: called(module, source.arguments(few), source))
     source, dry = _looked_at(module, second, source, few, deadline)
+    if dry.sets_itself and source.first_rows is None:
+        source = replace(source, first_rows=rows[:: -(-len(rows) // _FIRST_ROWS)])
+        given = {"recipe": recipe, "is_classification": is_classification, "is_raw": is_raw}
+        return examine(source, rows, engine=engine, deadline=deadline, **given)  # type: ignore[arg-type]
     task = {"is_classification": is_classification, "has_own_loss": recipe.loss is not None}
     sizes = recipe.loss.sizes if isinstance(recipe.loss, ColumnsLoss) else ()
     check_outputs(dry.outputs, source, block_sizes=sizes, **task)
@@ -179,11 +188,12 @@ class _Pass:
         if look is not None:
             look(self.module, first)
         start = time.perf_counter()
-        with own_luck(seed, x.device), torch.set_grad_enabled(is_training):
-            before = torch.random.get_rng_state()
+        with own_randomness(seed, x.device), torch.set_grad_enabled(is_training):
+            before, others = torch.random.get_rng_state(), states_elsewhere()
             with self.recorder if self.recorder.calls is not None else nullcontext():
                 outputs = called(self.module, arguments, source)
-            self.drew = not torch.equal(before, torch.random.get_rng_state())
+            self.drew_elsewhere = others != states_elsewhere()
+            self.drew = self.drew_elsewhere or not torch.equal(before, torch.random.get_rng_state())
         self.seconds = time.perf_counter() - start
         self.recorder.end(outputs)
         self.outputs = rows_of(outputs, len(x), source.n_outputs, source.output)
@@ -223,13 +233,16 @@ def _dry_passes(
         again = _Pass(module, few, source, is_training=False, seed=1)
         differs = not torch.equal(evaluated.outputs, again.outputs)
     # At a rate of 0 layers of the caller's own draw nothing yet.
-    has_noise = has_noise or any(True for _ in with_rates_inside(module))
-    if differs and bool(evaluated.outputs.isfinite().all()):
+    has_noise = has_noise or large.drew_elsewhere or any(True for _ in with_rates_inside(module))
+    other, state = dict(tensors(second)), dict(tensors(large.module))
+    trained = {name: value for name, value in module.named_parameters() if value.requires_grad}
+    made = state.keys() - dict(tensors(module)).keys()
+    sets_itself = bool(made) or any(not torch.equal(value, state[name]) for name, value in trained.items())
+    if differs and not sets_itself and bool(evaluated.outputs.isfinite().all()):
         raise ParameterError(
             "model must give equal outputs in evaluation mode, got different ones in two passes; use "
             "functional.dropout(x, p, training=self.training)"
         )
-    other, state = dict(tensors(second)), dict(tensors(large.module))
     varying = {
         name
         for name, value in tensors(module)
@@ -242,6 +255,7 @@ def _dry_passes(
         places=tuple(places_of(few_shapes, many_shapes, DRY_ROWS)),
         varying=varying,
         has_noise=has_noise,
+        sets_itself=sets_itself,
         # Where the module gets the numbers of a row in one tensor, in their order.
         first_weights=firsts.checked(module, few, source) if not (more or part.axes) else (),
         n_activations=-(-sizes.n_floats // len(few)),
