@@ -137,7 +137,7 @@ def advise(
         Seconds for the whole advice. 0: nothing is trained and the prior branch answers. None: no limit.
         "auto": no limit if `effort` is given; else up to 6,000 rows as much as the evidence needs, at most
         two minutes; beyond, ever fewer full runs of the model, one at 50,000 rows and a twentieth at a
-        million, no less than the smallest search costs, nor than 2 s (networks 4 s), and at most a minute;
+        million, no less than the smallest search costs, nor than 3 s (networks 4 s), and at most a minute;
         or one full run if that takes longer, up to ten minutes. Whatever ends the time, the answer is the
         best of what is known.
     effort : {"quick", "standard", "thorough"}, optional

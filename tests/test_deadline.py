@@ -12,7 +12,9 @@ import pytest
 from regadvisor import deadline
 from regadvisor.data.source import make_table
 from regadvisor.deadline import Deadline
+from regadvisor.evidence import pilot, resources
 from regadvisor.evidence.resources import Ladder, Rung, situation_of
+from regadvisor.families.base import Costs
 from regadvisor.families.linear.family import LinearFamily
 from regadvisor.plan.effort import EFFORTS
 from regadvisor.plan.plan import Situation
@@ -28,6 +30,8 @@ class _Clocks:
     def monotonic(self) -> float:
         return self.wall
 
+    perf_counter = monotonic
+
     def process_time(self) -> float:
         return self.processor
 
@@ -40,7 +44,8 @@ class _Clocks:
 @pytest.fixture
 def clocks(monkeypatch: pytest.MonkeyPatch) -> _Clocks:
     found = _Clocks()
-    monkeypatch.setattr(deadline, "time", found)
+    for module in (deadline, pilot, resources):
+        monkeypatch.setattr(module, "time", found)
     return found
 
 
@@ -101,3 +106,40 @@ def test_no_patience_with_workers() -> None:
             rung = Ladder(table=table, family=own, situation=situation, budget="auto", **asked).choose()
             assert rung.budget_source == "automatic"
             assert (rung.latest_s is not None) == is_patient
+
+
+@pytest.mark.parametrize("n_rows", [1_000, 8_000])
+def test_other_programs_do_not_change_an_automatic_plan_of_linear_models(
+    clocks: _Clocks, n_rows: int
+) -> None:
+    """A given one they do: what takes four times as long leaves room for fewer rows."""
+
+    class Slowed(LinearFamily):
+        """Takes 0.02 s to prepare and 1 µs a row to fit, on the clock of the processor."""
+
+        share = 1.0
+
+        def prepare(self, *args: Any, **kwargs: Any) -> Any:
+            clocks.run(0.02 / self.share, share=self.share)
+            return super().prepare(*args, **kwargs)
+
+        def probe(self, *args: Any, **kwargs: Any) -> Costs:
+            share = self.share
+            return Costs(
+                job_s=lambda n_rows: 1e-6 * n_rows / share, full_run_s=lambda n_rows: 1e-6 * n_rows / share
+            )
+
+    rng = np.random.default_rng(0)
+    table, family = make_table(rng.normal(size=(n_rows, 3)), rng.normal(size=n_rows)), Slowed()
+    situation = situation_of(table, family, folds=5, may_choose=True)
+    rungs = {}
+    for budget in ("auto", 2.0):
+        for family.share in (1.0, 0.25):
+            asked: dict[str, Any] = {"seed": 0, "budget": budget, "started_s": clocks.wall}
+            rungs[budget, family.share] = Ladder(
+                table=table, family=family, situation=situation, **asked
+            ).choose()
+    busy, idle = rungs["auto", 0.25], rungs["auto", 1.0]
+    assert busy.plan == idle.plan
+    assert busy.projected_s == pytest.approx(idle.projected_s)
+    assert rungs[2.0, 0.25].plan.n_rows < rungs[2.0, 1.0].plan.n_rows == n_rows

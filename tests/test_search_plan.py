@@ -120,9 +120,10 @@ def test_sizes_between_two_rungs_belong_to_the_higher_one() -> None:
 
 
 def test_the_projection_counts_what_halving_leaves() -> None:
-    linear = price(walk(family="linear", overhead_s=1.0), EFFORTS["standard"], 5_000)
-    # Two fits for each of two rounds after the portfolio.
-    assert linear == pytest.approx(1.0 + (1 + 5 + 5 + 6 + 2 * 2) * 0.5)
+    # Two fits for each of two rounds after the portfolio. Of many rows three folds wait; half are needed.
+    costs, fits = walk(family="linear", overhead_s=1.0), 1 + 5 + 5 + 6 + 2 * 2
+    assert price(costs, EFFORTS["standard"], 5_000) == pytest.approx(1.0 + fits * 0.5 * (2 + 3 / 2) / 5)
+    assert price(costs, EFFORTS["quick"], 700) == pytest.approx(1.0 + fits * 0.5)
     # 1 or 2 of 5 folds for all, the others for a third of each kind; the baseline's seeds on all folds.
     effort = EFFORTS["quick"]
     for n_rows, n_first in ((1_000, 1), (400, 2)):

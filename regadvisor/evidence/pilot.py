@@ -24,8 +24,13 @@ _PILOT_CELLS = 200_000
 _PILOT_CLASSES = 10
 #: Rows of a class, fewest and most: with very many classes the pilot must not be larger than a sample.
 _PILOT_CLASS_ROWS = (2, 10)
-#: The questions and comparisons: in multiples of preparing the folds, and in seconds.
-_QUESTIONS = (1.5, 0.8)
+#: The questions and comparisons: in multiples of preparing the folds, and in seconds on an idle machine.
+_QUESTIONS = (1.5, 0.3)
+#: Share of the pilot that is prepared first, to see what rows add; and the least share of the time that is
+#: put down to the rows, for such short times are noisy.
+_SMALLER, _LEAST_BY_ROWS = 0.25, 0.1
+#: A machine is taken to be no busier than this.
+_MOST_SLOWED = 8.0
 
 
 def pilot_rows(table: Table) -> int:
@@ -44,19 +49,22 @@ class Pilot:
     def __init__(
         self, table: Table, family: Family, *, n_rows: int, folds: int, seed: int, end: Deadline = NEVER
     ) -> None:
-        sample = table.take(_some_rows(table, n_rows, seed))
-        begin = time.perf_counter()
-        made = make_folds(sample, folds=folds, seed=seed).folds
         self._family: Any = family
         self._prepared: Prepared | None = None
-        if not made:
-            return
-        fold = made[folds_in_order([len(each.train) for each in made])[0]]
-        with looked_until(family, end):
-            self._prepared = family.prepare(sample, [fold], seed=seed)
-        self._share = len(fold.train) / sample.n_rows
-        #: Preparing one fold, per row.
-        self._prepare_s = (time.perf_counter() - begin) / sample.n_rows
+        self._began = time.perf_counter(), time.process_time()
+        times = []
+        for n in (int(_SMALLER * n_rows), n_rows):
+            sample = table.take(_some_rows(table, n, seed))
+            begin = time.perf_counter()
+            made = make_folds(sample, folds=folds, seed=seed).folds
+            if not made:
+                continue
+            fold = made[folds_in_order([len(each.train) for each in made])[0]]
+            with looked_until(family, end):
+                self._prepared = family.prepare(sample, [fold], seed=seed)
+            self._share = len(fold.train) / sample.n_rows
+            times.append((sample.n_rows, time.perf_counter() - begin))
+        self._prepare_s = _by_rows(times)
 
     def probe(self, deadline: Deadline) -> Callable[[int], float] | None:
         """Return rows that a fold trains on → projected seconds of one fit; None without the time for it."""
@@ -64,6 +72,9 @@ class Pilot:
             return None
         costs: Costs = self._family.probe(self._prepared, deadline=deadline)
         self._costs = costs
+        wall_s, processor_s = time.perf_counter() - self._began[0], time.process_time() - self._began[1]
+        #: How many times as long as on an idle machine things take.
+        self.slowed = min(max(wall_s / max(processor_s, 1e-3), 1.0), _MOST_SLOWED)
         return lambda n_train: costs.job_s(max(1, round(n_train / self._share)))
 
     def length_that_pays(self, within_s: float = math.inf, *, latest_s: float = math.inf) -> int:
@@ -80,11 +91,26 @@ class Pilot:
     def overhead_s(self, started_s: float, n_rows: int, n_folds: int) -> float:
         """Return seconds spent up to now and those that do not depend on the number of fits."""
         spent_s = time.monotonic() - started_s
-        return spent_s + n_folds * self._prepare_s * n_rows * _QUESTIONS[0] + _QUESTIONS[1]
+        return spent_s + n_folds * self._prepare_s(n_rows) * _QUESTIONS[0] + _QUESTIONS[1] * self.slowed
 
     def full_run_s(self, n_rows: int) -> float:
         """Return projected seconds of one full run, preprocessing included."""
-        return self._costs.full_run_s(n_rows) + self._prepare_s * n_rows
+        return self._costs.full_run_s(n_rows) + self._prepare_s(n_rows)
+
+
+def _by_rows(times: list[tuple[int, float]]) -> Callable[[int], float]:
+    """Return rows → seconds of preparing one fold, from what fewer and more rows took.
+
+    >>> seconds = _by_rows([(500, 0.04), (2_000, 0.07)])
+    >>> [round(seconds(n_rows), 3) for n_rows in (500, 2_000, 20_000)]
+    [0.04, 0.07, 0.43]
+    """
+    if not times:
+        return lambda n_rows: 0.0
+    (few, few_s), (n, n_s) = times[0], times[-1]
+    slope = (n_s - few_s) / (n - few) if n > few else 0.0
+    slope = min(max(slope, _LEAST_BY_ROWS * n_s / n), n_s / n)
+    return lambda n_rows: n_s + slope * (n_rows - n)
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, fields, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -183,17 +182,24 @@ class Ladder:
         fit_s, longer = pilot.probe(Deadline(at_s=pilot_s)), 1
         if fit_s is None:
             return self._smallest()
-        full_run_s = pilot.full_run_s(n_rows)
-        overhead_s = partial(pilot.overhead_s, self.started_s)
-        costs = CostModel(situation=situation, fit_s=fit_s, overhead_s=overhead_s)
+        is_automatic = self.budget == "auto"
+        # Workers use no processor time of this process, so it would wait for them to the latest.
+        is_patient = is_automatic and not hasattr(self.family, "speed_up")
+        # A caller's own model may wait for something else than the processor.
+        slowed = pilot.slowed if is_patient and self._is_linear else 1.0
+        full_run_s = pilot.full_run_s(n_rows) / slowed
+        costs = CostModel(
+            situation=situation,
+            fit_s=lambda n_train: fit_s(n_train) / slowed,
+            overhead_s=lambda *size: pilot.overhead_s(self.started_s, *size) / slowed,
+        )
         aim_s, budget_s, latest_s = self._aim(costs, full_run_s)
         if self._may_be_longer:
             share = thresholds.LONGER_SHARE
             longer = pilot.length_that_pays(within_s=share * aim_s, latest_s=share * latest_s)
             full_run_s *= longer
-            costs = replace(costs, fit_s=lambda n_train: longer * fit_s(n_train))
+            costs = replace(costs, fit_s=lambda n_train: longer * fit_s(n_train) / slowed)
             aim_s, budget_s, latest_s = self._aim(costs, full_run_s)
-        is_automatic = self.budget == "auto"
         effort = EFFORTS[self.effort] if self.effort else None
         plan, projected_s = costs.choose(aim_s, effort, is_automatic=is_automatic)
         most_s, smallest_s = thresholds.SMALLEST_WALK_WITHIN * budget_s, costs.smallest_s
@@ -205,8 +211,7 @@ class Ladder:
             effort_source="given" if effort else "measured",
             budget_s=None if self.budget is None else budget_s,
             budget_source="automatic" if is_automatic else "given",
-            # Workers use no processor time of this process, so it would wait for them to the latest.
-            latest_s=latest_s if is_automatic and not hasattr(self.family, "speed_up") else None,
+            latest_s=latest_s if is_patient else None,
             size_reason=f"no more rows fit into {seconds(aim_s)}" if is_fewer else None,
             projected_s=projected_s,
             full_run_s=full_run_s,
@@ -221,21 +226,24 @@ class Ladder:
         is_small = self.table.facts.n_rows < thresholds.AUTO_CHEAP_ROWS
         return is_small and hasattr(self.family, "length_that_pays")
 
+    @property
+    def _is_linear(self) -> bool:
+        return spec_of(self.family.name).effort == "linear"
+
     def _aim(self, costs: CostModel, full_run_s: float) -> tuple[float, float, float]:
         """Return what to spend, the deadline and the latest: as given, or those of :func:`auto_budget`."""
         if self._given_s is not None:
             return self._given_s, self._given_s, self._given_s
         # A projection holds what was spent so far, so the same one made later is a little higher.
         enough = EFFORTS["standard"]
-        is_linear = spec_of(self.family.name).effort == "linear"
         plan = self.situation.plan(enough, self.situation.rows(enough))
         return auto_budget(
             full_run_s,
             enough_s=_LATER * costs.projected_s(plan),
-            lowest_s=_LATER * costs.lowest_s(least_rows=0 if is_linear else thresholds.AUTO_LEAST_ROWS),
+            lowest_s=_LATER * costs.lowest_s(least_rows=0 if self._is_linear else thresholds.AUTO_LEAST_ROWS),
             smallest_s=costs.smallest_s,
             n_rows=self.table.facts.n_rows,
-            is_linear=is_linear,
+            is_linear=self._is_linear,
         )
 
     def _no_time(self) -> str | None:

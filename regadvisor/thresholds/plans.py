@@ -20,7 +20,7 @@ AUTO_CHEAP_ROWS, AUTO_CHEAP_SHARE = 50_000, 0.8
 AUTO_LEAST_ROWS = 1_500
 #: Seconds that networks, and that linear models, get whatever their full run takes.
 AUTO_LEAST_S = 4.0
-AUTO_LEAST_LINEAR_S = 2.0
+AUTO_LEAST_LINEAR_S = 3.0
 #: Preparing rows for training takes so many times as long as reading them, at least (wide tables of numbers).
 PREPARING = 3.0
 #: Share of a given budget that the pilot may take, and its seconds where the budget is automatic.
