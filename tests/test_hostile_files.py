@@ -177,7 +177,7 @@ JUNK = st.one_of(
 )
 
 
-@pytest.mark.parametrize("field", ["", '""'])
+@pytest.mark.parametrize("field", ["", '""', "NA", "?"])
 def test_an_empty_field_is_missing_also_beside_a_number_of_400_digits(field: str) -> None:
     text = f"a,y\n1,{field}\n2,{'9' * 400}\n3,true\n"
     frame = read_frame("-", stdin=io.BytesIO(text.encode())).frame

@@ -82,9 +82,9 @@ def parse_csv(content: bytes, name: str) -> Parsed:
             f"({len(header)}), got: {reason}; check for a damaged line or unquoted {separator!r}"
         ) from error
     for name_of, column in frame.items():
-        # pandas leaves empty fields as texts where a whole number has too many digits.
-        if not is_numeric_dtype(column.dtype) and (is_empty := (column == "").to_numpy(dtype=bool)).any():
-            present = column.mask(is_empty)
+        # pandas leaves missing values as texts where a whole number has too many digits.
+        if not is_numeric_dtype(column.dtype) and (is_missing := column.isin(MISSING)).any():
+            present = column.mask(is_missing)
             frame[name_of] = present if present.notna().any() else present.astype(float)
     if is_comma:
         for name_of, column in frame.items():
