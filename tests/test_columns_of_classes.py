@@ -231,6 +231,15 @@ def test_a_class_that_a_fold_lacks_counts_as_not_expected() -> None:
     assert np.isfinite(list(scores.honest_losses.values())).all()
 
 
+def test_a_column_of_one_class_in_a_fold_is_named() -> None:
+    y = Y.assign(rare=np.where(np.arange(N) == 5, "yes", "no"))
+    with pytest.raises(
+        ParameterError, match="; column 2 of y, counted from 0, has one class there: ask about it"
+    ):
+        advise(X, y, **QUICK)
+    assert advise(X, y["rare"], **QUICK).record.evidence.scores is not None  # so it is learned
+
+
 def test_scores_of_the_callers_own_see_labels() -> None:
     def right(model: Any, X: Any, y: Any) -> float:
         assert set(y[:, 0]) == {"blue", "green", "red"}

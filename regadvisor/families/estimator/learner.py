@@ -170,9 +170,15 @@ class EstimatorLearner(Learner):
             try:
                 model.fit(X, y, **weights)
             except Exception as error:  # whatever an estimator may raise
+                alone = np.flatnonzero((y == y[0]).all(axis=0)).tolist() if self.caller.n_labels else []
+                do = "see that model.fit(X, y) works"
+                if alone:
+                    do = (
+                        f"column {alone[0]} of y, counted from 0, has one class there: ask about it by itself"
+                    )
                 raise ParameterError(
                     f"model must fit the rows of every fold, got {type(error).__name__} from "
-                    f"{type(last).__name__}: {error}; see that model.fit(X, y) works"
+                    f"{type(last).__name__}: {error}; {do}"
                 ) from error
         return Trained(
             outputs=lambda rows: self._outputs(model, rows),
