@@ -199,9 +199,6 @@ def _dates(column: pd.Series[Any]) -> NDArray[np.float64]:
     return values
 
 
-# ------------------------------------------------------------------------------------------- facts
-
-
 def column_stats(numbers: Numbers) -> ColumnStats:
     """Return the column statistics of a table of at least one row."""
     values: Any = numbers.values
@@ -296,9 +293,6 @@ def _all_missing(names: Sequence[str | int], stats: ColumnStats) -> list[str | i
     if stats.low.dtype.kind != "f":
         return []
     return [names[j] for j in np.flatnonzero(np.isnan(stats.low)).tolist()]
-
-
-# -------------------------------------------------------------------------------------- exact copies
 
 
 def _duplicates(

@@ -155,9 +155,6 @@ def _array(value: Any) -> NDArray[Any]:
     return plain_array(value, name="a row of X")
 
 
-# -------------------------------------------------------------------------------- arrays and images from disk
-
-
 T = TypeVar("T")
 
 _ENDINGS = (".npz", ".npy")
@@ -271,9 +268,6 @@ def _features_and_target(
             f"it holds {shapes}"
         )
     return others[known[0] if known else next(iter(others))], y
-
-
-# ------------------------------------------------------------------------------------- folders of images
 
 
 def _read_folder(folder: Path) -> tuple[NDArray[Any], NDArray[Any]]:

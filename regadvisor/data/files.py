@@ -255,9 +255,6 @@ def _index_note(frame: pd.DataFrame) -> tuple[Note, ...]:
     return (Note(code="unnamed-column", text=text),)
 
 
-# ------------------------------------------------------------------------------------- roles of columns
-
-
 def split_columns(
     frame: pd.DataFrame,
     *,

@@ -104,9 +104,6 @@ def alike(texts: Iterable[object]) -> list[list[str]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
-# ------------------------------------------------------------------------------------------ labels of classes
-
-
 Label = float | int | str | bool
 
 

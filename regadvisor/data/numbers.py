@@ -164,9 +164,6 @@ def _as_array(frame: pd.DataFrame, at: list[int]) -> NDArray[Any]:
     return (frame if len(at) == frame.shape[1] else frame.iloc[:, at]).to_numpy()
 
 
-# -------------------------------------------------------------------------------------- how large they may be
-
-
 def check_magnitude(
     low: NDArray[Any], high: NDArray[Any], names: Sequence[str | int] | str, *, is_sparse: bool = False
 ) -> None:

@@ -260,9 +260,6 @@ def has_target(values: AnySeries | pd.DataFrame) -> NDArray[np.bool_]:
     return np.asarray(~is_missing.any(axis=1))
 
 
-# ---------------------------------------------------------------------------------------------- who has a say
-
-
 def lost_classes(values: AnySeries, weight: NDArray[np.float64] | None, *, task: str) -> list[Any]:
     """Return the classes whose rows all weigh 0.
 

@@ -195,9 +195,6 @@ def largest_group_share(groups: NDArray[np.intp] | None, weight: NDArray[np.floa
     return float(total.max() / total.sum())
 
 
-# ------------------------------------------------------------------------------------- several targets as one
-
-
 #: Loadings whose sum is below this have no sign of their own: the targets pull both ways alike.
 _NO_SIGN = 1e-8
 

@@ -258,8 +258,6 @@ class Gatherer:
         if self.request.progress is not None:
             self.request.progress(stage, share)
 
-    # ------------------------------------------------------------------------ one method a field
-
     def _resources(self, evidence: Evidence, pick: Kind | None) -> ResourceEvidence:
         found = self.rung.resources(n_sample=self.drawn.table.n_rows)
         if self.drawn.folds or not found.can_validate:
@@ -328,9 +326,6 @@ class Gatherer:
             say=self._say,
         )
         return found
-
-
-# --------------------------------------------------------------------------------------------------------- Q1
 
 
 #: The fewest rows that folds make sense of, however wide the table.

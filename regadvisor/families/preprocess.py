@@ -221,9 +221,6 @@ def _most_levels(n_levels: Sequence[int]) -> int | None:
     return most
 
 
-# -------------------------------------------------------------------------------------------- names
-
-
 def feature_names(preprocessor: Any, facts: DataFacts) -> tuple[str, ...]:
     """Return readable names of the features that come out of a fitted preprocessing for data of these facts.
 

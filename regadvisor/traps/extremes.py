@@ -93,9 +93,6 @@ def spread(column: NDArray[np.float64]) -> Spread:
     )
 
 
-# ------------------------------------------------------------------------------------------ features
-
-
 def extreme_features(view: View, *, seed: int, without: Sequence[int] = ()) -> tuple[Note, ...]:
     """Return a warning about columns in which a few values rule, if that matters or they look wrong.
 
@@ -196,9 +193,6 @@ def _features_note(table: Table, found: list[tuple[int, Spread]]) -> Note:
 def _described(table: Table, j: int, found: Spread) -> str:
     row = original_rows(table, found.rows[:1])[0]
     return f"{named([table.facts.columns[j].name])} is {number(float(found.values[0]))} in row {row}"
-
-
-# ------------------------------------------------------------------------------------------ target
 
 
 def odd_target(view: View, *, is_squared: bool = True) -> tuple[Note, ...]:

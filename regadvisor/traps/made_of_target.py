@@ -49,9 +49,6 @@ def made_of_target(view: View, *, seed: int) -> tuple[Note, ...]:
     return (*_bands(view, seed=seed), *_series(view))
 
 
-# ------------------------------------------------------------------------------------------------ means
-
-
 def _means(view: View) -> list[int]:
     """Return the columns whose every value is the mean of the target over the rows that have it."""
     if view.table.weight is not None or view.table.n_classes > _MOST_CLASSES:
@@ -96,9 +93,6 @@ def _is_mean(view: View, j: int) -> bool:
         if (np.abs(means - values) <= most)[codes].mean() >= thresholds.LEAK_ROUNDED_ROWS:
             return True
     return False
-
-
-# ------------------------------------------------------------------------------------------------ bands
 
 
 def _bands(view: View, *, seed: int) -> tuple[Note, ...]:
@@ -152,9 +146,6 @@ def _are_bands(x: NDArray[np.float64], y: NDArray[np.float64], n_columns: int) -
         return False
     ways = special.gammaln(len(x) + 1) - special.gammaln(sizes + 1).sum() - special.gammaln(len(sizes) + 1)
     return bool(ways >= np.log(n_columns) - np.log(thresholds.LEAK_CHANCE))
-
-
-# ----------------------------------------------------------------------------------------------- series
 
 
 def _series(view: View) -> tuple[Note, ...]:

@@ -198,9 +198,6 @@ def network(model: Any, s: Strengths) -> BaseEstimator:
     return model.set_params(alpha=ridge_alpha(s.l2, n_rows * s.mean_weight))
 
 
-# ------------------------------------------------------------------------------- what solvers need
-
-
 def weights_up_to_one(class_weight: Mapping[Any, float]) -> tuple[dict[Any, float], float]:
     """Return class weights divided by the largest, and the largest, by which `C` is to be multiplied.
 

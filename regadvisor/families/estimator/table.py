@@ -96,9 +96,6 @@ def row_of(estimator: Any) -> Row | None:
     return ESTIMATORS.get(theirs(estimator))
 
 
-# --------------------------------------------------------------------------------------------- the table
-
-
 @dataclass(frozen=True, kw_only=True)
 class Row:
     """What is known of an estimator."""

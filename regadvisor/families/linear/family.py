@@ -203,9 +203,6 @@ def _seconds(problem: Problem, penalties: Sequence[Penalty], deadline: Deadline)
     return np.array(seconds)
 
 
-# ------------------------------------------------------------------------------------------ where it searches
-
-
 #: Shares of a log range in an order whose beginnings all cover it (van der Corput in base 2).
 ORDER = (0.5, 0.25, 0.75, 0.125, 0.625, 0.375, 0.875, 0.0, 1.0)
 #: Elastic net: decades below the strength that zeroes everything, and l1/(l1+l2). The middle first, then

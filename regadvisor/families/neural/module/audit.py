@@ -162,9 +162,6 @@ def _kept(module: nn.Module) -> Iterator[str]:
             yield f"max_norm={part.max_norm:g} of {name}"
 
 
-# -------------------------------------------------------------------------------------- scale-invariance
-
-
 def with_invariant(
     found: Audit,
     module: nn.Module,

@@ -199,9 +199,6 @@ def about(facts: DataFacts) -> int:
     return sum(widths.get(each.kind, each.n_levels or 1) + each.has_missing for each in facts.columns)
 
 
-# -------------------------------------------------------------------------------- whole numbers as a target
-
-
 def classes_by_outputs(model: Any, table: Table, output: Output = None) -> Note | None:
     """Return what to say of a target that was read as numbers and is one of classes; None if it is none.
 

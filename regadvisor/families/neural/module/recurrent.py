@@ -153,9 +153,6 @@ class _Together(torch.autograd.Function):
         return torch.cat(found, 1), 1
 
 
-# --------------------------------------------------------------------------------------------------- layers
-
-
 class Recurrent(nn.RNNBase):
     """A GRU or RNN layer that takes its masks from a feed, and runs under ``vmap``; a class for copies alone.
 
