@@ -25,10 +25,10 @@ from regadvisor.data.table import Table
 from regadvisor.deadline import Deadline
 from regadvisor.families.base import Family, Fit, Job
 from regadvisor.families.neural.batches import member_seed
-from regadvisor.families.neural.cnn import cnn
 from regadvisor.families.neural.encoded import NetworkPrepared
 from regadvisor.families.neural.family import MLPFamily
 from regadvisor.families.neural.module.family import ModuleFamily
+from regadvisor.families.neural.nets import cnn
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.regularizer import Regularizer
 from regadvisor.sampling.folds import make_folds

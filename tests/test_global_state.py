@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from torch import nn
 
 from regadvisor import Recipe, advise
-from regadvisor.families.neural.cnn import cnn
+from regadvisor.families.neural.nets import cnn
 from regadvisor.global_state import left_as_found
 
 N = 80

@@ -19,7 +19,7 @@ from regadvisor.cli.main import main
 from regadvisor.data.datasets import read_arrays
 from regadvisor.data.source import make_table
 from regadvisor.evidence.layout import flat_images
-from regadvisor.families.neural.cnn import cnn
+from regadvisor.families.neural.nets import cnn
 
 
 def digits(n: int = 60) -> tuple[Any, Any]:

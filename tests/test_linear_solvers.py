@@ -14,9 +14,8 @@ from sklearn.linear_model import ElasticNet, LogisticRegression
 from regadvisor.deadline import Deadline, OutOfTimeError
 from regadvisor.families.linear.fit import STRIDE, solve
 from regadvisor.families.linear.newton import curvature_at
-from regadvisor.families.linear.problem import Penalty, Problem
+from regadvisor.families.linear.problem import FEWEST_FOR_GRAM, Penalty, Problem, spectrum_of
 from regadvisor.families.linear.quadratic import minimise_quadratic, sweep, violation
-from regadvisor.families.linear.spectrum import FEWEST_FOR_GRAM, spectrum_of
 
 pytestmark = pytest.mark.usefixtures("exact_solvers")
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from regadvisor import Recipe
 from regadvisor.families.neural.module.estimator import ModuleClassifier
-from regadvisor.families.neural.module.modes import keep_in_eval, set_mode
+from regadvisor.families.neural.parameters import keep_in_eval, set_mode
 
 RNG = np.random.default_rng(0)
 X = (RNG.normal(size=(80, 4)) + 2.0).astype(np.float32)

@@ -180,9 +180,9 @@ def _network(training: Training) -> dict[str, Any]:
 
 def _layers(facts: DataFacts, training: Training) -> tuple[str, ...]:
     """Return the layers of our network for images, each as code."""
-    from regadvisor.families.neural.cnn import cnn
     from regadvisor.families.neural.module.family import n_outputs_of
     from regadvisor.families.neural.module.inputs import inputs_of
+    from regadvisor.families.neural.nets import cnn
 
     made = cnn(n_outputs_of(facts), inputs_of(facts, training.layout).asked()["input_shape"])
     return tuple(f"torch.nn.{layer}" for layer in made)

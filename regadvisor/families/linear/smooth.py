@@ -21,6 +21,7 @@ from regadvisor import thresholds
 from regadvisor.deadline import Deadline
 from regadvisor.families.linear.newton import descend
 from regadvisor.families.linear.problem import (
+    FEWEST_FOR_GRAM,
     Floats,
     Penalty,
     Problem,
@@ -28,7 +29,6 @@ from regadvisor.families.linear.problem import (
     constant_solution,
     predictors,
 )
-from regadvisor.families.linear.spectrum import FEWEST_FOR_GRAM
 
 #: Up to this many weights a Newton step (its cost grows with their square) beats L-BFGS; with two classes and
 #: a penalty, where L-BFGS needs few iterations, up to the second number.

@@ -20,9 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from regadvisor.errors import ParameterError
-from regadvisor.families.neural.optimizers import BETAS
 from regadvisor.families.neural.parameters import chosen_names, lr_scales, penalised_parameters
-from regadvisor.families.neural.recipe import Recipe
+from regadvisor.families.neural.recipe import BETAS, Recipe
 
 
 class _PenalisedSteps(torch.optim.Optimizer):

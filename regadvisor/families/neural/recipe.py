@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from regadvisor.families.neural.module.outputs import Output
 
 OPTIMIZERS = ("adamw", "adam", "sgd")
+#: Adam's averages where none are given: torch's defaults, and those of the paper (Kingma and Ba 2015).
+BETAS = (0.9, 0.999)
 #: Learning rate schedules; see ``schedule.learning_rates``.
 SCHEDULES = ("flat-cosine", "cosine", "constant", "one-cycle")
 COUPLINGS = ("decoupled", "loss")

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from regadvisor.errors import ParameterError, reason_of
 from regadvisor.families.neural.dropout import takes_masks, unset_dropout, with_rates_inside
 from regadvisor.families.neural.module.dropout import feed_of
-from regadvisor.families.neural.module.modes import keep_in_eval, set_mode
 from regadvisor.families.neural.module.outputs import Output, prediction_in
 from regadvisor.families.neural.module.source import name_of
 from regadvisor.families.neural.parameters import (
@@ -22,8 +21,10 @@ from regadvisor.families.neural.parameters import (
     check_module,
     copied,
     exempt_reasons,
+    keep_in_eval,
     penalised_parameters,
     scaled_weights,
+    set_mode,
 )
 from regadvisor.global_state import own_randomness
 from regadvisor.records import Audit, AuditedDropout, AuditedParameter

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from regadvisor.errors import ParameterError
 from regadvisor.families.neural.dropout import takes_masks, with_rates_inside
-from regadvisor.families.neural.module.modes import keep, stays_in_eval
+from regadvisor.families.neural.parameters import keep, stays_in_eval
 
 AnyDropout = nn.modules.dropout._DropoutNd
 Module = TypeVar("Module", bound=nn.Module)

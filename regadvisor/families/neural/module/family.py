@@ -17,7 +17,6 @@ from regadvisor.data.table import Table
 from regadvisor.deadline import NEVER, Deadline
 from regadvisor.errors import ParameterError
 from regadvisor.families.base import Fit
-from regadvisor.families.neural.cnn import cnn
 from regadvisor.families.neural.common_scale import is_on_common_scale
 from regadvisor.families.neural.family import MLPFamily
 from regadvisor.families.neural.image_encoding import module_preprocessor
@@ -29,6 +28,7 @@ from regadvisor.families.neural.module.outputs import Output
 from regadvisor.families.neural.module.source import ModuleSource, asked_for, name_of
 from regadvisor.families.neural.module.stack import ModuleArchitecture
 from regadvisor.families.neural.module.trial import examine
+from regadvisor.families.neural.nets import cnn
 from regadvisor.families.neural.own_loss import with_one_logit
 from regadvisor.families.neural.parameters import as_written, penalised_parameters
 from regadvisor.families.neural.recipe import LAYOUTS, Recipe

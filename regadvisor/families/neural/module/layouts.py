@@ -18,9 +18,8 @@ from torch import Tensor, nn
 from regadvisor.errors import ParameterError, RegadvisorError
 from regadvisor.families.neural.common_scale import are_codes
 from regadvisor.families.neural.module.inputs import categories, inputs_of
-from regadvisor.families.neural.module.modes import set_mode
 from regadvisor.families.neural.module.source import ModuleSource, asked_for
-from regadvisor.families.neural.parameters import copied
+from regadvisor.families.neural.parameters import copied, set_mode
 from regadvisor.global_state import own_randomness
 from regadvisor.records import DataFacts
 

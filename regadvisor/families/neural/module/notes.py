@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from torch import nn
 
-from regadvisor.families.neural.module.modes import stays_in_eval
 from regadvisor.families.neural.module.stack import ModuleArchitecture
+from regadvisor.families.neural.parameters import stays_in_eval
 from regadvisor.records import DataFacts, Note
 from regadvisor.words import counted
 

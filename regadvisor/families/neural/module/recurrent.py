@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from regadvisor.families.neural.module.dropout import FedDropout, Feed
-from regadvisor.families.neural.module.modes import keep, stays_in_eval
+from regadvisor.families.neural.parameters import keep, stays_in_eval
 from regadvisor.global_state import own_randomness
 
 Module = TypeVar("Module", bound=nn.Module)

@@ -27,11 +27,10 @@ from regadvisor.families.neural.losses import Loss, fill_slope
 from regadvisor.families.neural.module.dropout import Place, feed_of
 from regadvisor.families.neural.module.inputs import Part
 from regadvisor.families.neural.module.layout import ModuleLayout
-from regadvisor.families.neural.module.modes import set_mode
 from regadvisor.families.neural.module.outputs import merged
 from regadvisor.families.neural.module.recurrent import Recurrent
 from regadvisor.families.neural.module.source import ModuleSource
-from regadvisor.families.neural.parameters import copied
+from regadvisor.families.neural.parameters import copied, set_mode
 from regadvisor.global_state import own_randomness
 from regadvisor.records import Audit
 

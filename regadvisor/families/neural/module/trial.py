@@ -30,12 +30,11 @@ from regadvisor.families.neural.module.checks import (
 from regadvisor.families.neural.module.dropout import DRY_ROWS, Feed, feed_of, places_of, with_fed_dropout
 from regadvisor.families.neural.module.layout import make_layout, tensors
 from regadvisor.families.neural.module.layouts import check_rows_apart
-from regadvisor.families.neural.module.modes import keep_in_eval, set_mode
 from regadvisor.families.neural.module.outputs import place_in, prediction_in, rows_of
 from regadvisor.families.neural.module.recurrent import N_FLOATS, packed_layers, with_fed_recurrence
 from regadvisor.families.neural.module.source import ModuleSource, name_of
 from regadvisor.families.neural.module.stack import Engine, ModuleArchitecture, Seen
-from regadvisor.families.neural.parameters import copied, penalised_parameters
+from regadvisor.families.neural.parameters import copied, keep_in_eval, penalised_parameters, set_mode
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.global_state import own_randomness, states_elsewhere
 from regadvisor.records import Audit
