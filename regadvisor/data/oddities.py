@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from regadvisor import thresholds
 from regadvisor.data.dates import FoundDates, find_dates
 from regadvisor.data.levels import Label, Levels, alike
-from regadvisor.data.parsing import MOST_MORE_NAMES
 from regadvisor.data.written import written_around
 from regadvisor.errors import DataError
 from regadvisor.records import FREE_TEXT, Column, Note
@@ -176,7 +175,7 @@ def _almost_numbers(name: Name, levels: Levels) -> str | None:
     do = "Write them all as numbers, in one unit, and None where one is missing."
     is_odd = [each != unit and not means_missing(text) for text, each in zip(texts, around, strict=True)]
     last = int(np.flatnonzero(np.array([*is_odd, False])[levels.codes])[-1])
-    if last < MOST_MORE_NAMES:
+    if last < thresholds.MOST_MORE_NAMES:
         do = f"Are they more names, or units? Leave the first {counted(last + 1, 'row')} out."
     elif any("total" in str(text).casefold() for text in others.values()):
         do = "Leave rows of totals out."

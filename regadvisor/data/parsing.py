@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
+from regadvisor import thresholds
 from regadvisor.data.written import THOUSANDS
 from regadvisor.errors import DataError
 from regadvisor.records import Note
@@ -32,8 +33,6 @@ MISSING = (
 _SEPARATORS = (",", ";", "\t", "|")
 #: Lines by which the separator is found.
 _N_SNIFFED_LINES = 50
-#: Most rows of question texts or units below the names.
-MOST_MORE_NAMES = 3
 _DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
 _DECIMAL_POINT = re.compile(r"-?\d+\.\d+")
 _CODE = re.compile(r"\s*0\d+\s*")
@@ -171,7 +170,7 @@ def _more_names(rows: list[list[str]]) -> int:
     >>> _more_names([["cm", "kg"], *(["1", "2"] for _ in range(5))])
     1
     """
-    columns = zip(*rows[MOST_MORE_NAMES:], strict=False)
+    columns = zip(*rows[thresholds.MOST_MORE_NAMES :], strict=False)
     below = [[own for own in column if own not in MISSING] for column in columns]
     numbers = [j for j, own in enumerate(below) if len(own) > 1 and all(map(_is_number, own))]
 
@@ -179,7 +178,7 @@ def _more_names(rows: list[list[str]]) -> int:
         texts = [own for own in (row[j] for j in numbers if j < len(row)) if own not in MISSING]
         return len(texts) > 1 and not any(map(_is_number, row))
 
-    return len(list(takewhile(is_text, rows[:MOST_MORE_NAMES])))
+    return len(list(takewhile(is_text, rows[: thresholds.MOST_MORE_NAMES])))
 
 
 def _fields(lines: list[str], separator: str) -> list[list[str]]:

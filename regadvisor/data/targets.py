@@ -13,7 +13,7 @@ from pandas.api import types as dtypes
 
 from regadvisor import thresholds
 from regadvisor.data.levels import label_array, side_by_side
-from regadvisor.data.table import distinct_columns
+from regadvisor.data.table import Table, distinct_columns
 from regadvisor.data.target import Target, check_task, finite_numbers, holds_labels, is_coded, read_target
 from regadvisor.errors import DataError, ParameterError
 from regadvisor.records import ClassColumn, Note, TargetFacts
@@ -153,6 +153,13 @@ def codes_in(Y: NDArray[np.float64], sizes: Sequence[int]) -> NDArray[np.intp]:
 def labels_in(codes: NDArray[np.intp], classes: Sequence[Sequence[Any]]) -> NDArray[Any]:
     """Return the labels of codes (n_rows, n_columns); `classes`: the labels of each column, by code."""
     return side_by_side([label_array(own)[column] for own, column in zip(classes, codes.T, strict=True)])
+
+
+def labels_or_numbers(rows: Table) -> Any:
+    """Return the target of rows as the caller has it: labels, or numbers; of several columns their codes."""
+    if rows.facts.class_columns:
+        return codes_in(rows.y, rows.facts.block_sizes)
+    return np.asarray(rows.facts.classes)[rows.y] if rows.is_classification else rows.y
 
 
 def _targets(names: Sequence[str | int], Y: NDArray[np.float64]) -> tuple[TargetFacts, ...]:

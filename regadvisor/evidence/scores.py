@@ -21,10 +21,9 @@ from regadvisor.compare.paired import compare_all
 from regadvisor.compare.panel import Panel
 from regadvisor.compare.resampled import strength_is_open
 from regadvisor.data.table import Table
-from regadvisor.data.targets import labels_in
+from regadvisor.data.targets import labels_in, labels_or_numbers
 from regadvisor.deadline import Deadline, finished
 from regadvisor.families.base import Family, Fold, Prepared
-from regadvisor.families.estimator.encoder import labels_or_numbers
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.plan.plan import Plan
 from regadvisor.quiet import ignoring

@@ -11,6 +11,8 @@ SMALLEST_SPARSE, LARGEST_SINGLE = 1e-14, 1e15
 
 # ---------------------------------------------------------------------------------------- targets and columns
 
+#: Most rows of question texts or units below the names of a file.
+MOST_MORE_NAMES = 3
 #: More classes are refused: five rows of each are a sample that nothing is trained on in reasonable time.
 MOST_CLASSES = 2_000
 #: Of several columns of classes: a column of 0 and 1 is held for every class of each.

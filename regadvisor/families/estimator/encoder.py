@@ -13,7 +13,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 
 from regadvisor.data.table import Table
-from regadvisor.data.targets import codes_in
+from regadvisor.data.targets import labels_or_numbers
 from regadvisor.errors import DataError, RegadvisorError
 from regadvisor.families.preprocess import feature_names, requested
 from regadvisor.records import Column
@@ -161,13 +161,6 @@ def seeded(estimator: Any, seed: int) -> Any:
     unset = {name: seed for name, (own, value) in known.items() if own == "random_state" and value is None}
     talks = {name: False for name, (own, value) in known.items() if own == "verbose" and value}
     return estimator.set_params(**unset, **talks)
-
-
-def labels_or_numbers(rows: Table) -> Any:
-    """Return the target of rows as the caller has it: labels, or numbers; of several columns their codes."""
-    if rows.facts.class_columns:
-        return codes_in(rows.y, rows.facts.block_sizes)
-    return np.asarray(rows.facts.classes)[rows.y] if rows.is_classification else rows.y
 
 
 def _run(step: Callable[[], Any], do: str, *, n_rows: int) -> Any:

@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from regadvisor.candidates import Candidate
 from regadvisor.data.table import Table
+from regadvisor.data.targets import labels_or_numbers
 from regadvisor.deadline import NEVER, Deadline
 from regadvisor.families.base import (
     Costs,
@@ -32,7 +33,6 @@ from regadvisor.families.base import (
     folds_in_order,
     n_trained,
 )
-from regadvisor.families.estimator.encoder import labels_or_numbers
 from regadvisor.families.fitted.learner import Call, FittedFold, FittedPrepared, Learner, Trained
 from regadvisor.families.fitted.losses import Floats, constant_losses
 from regadvisor.families.linear.family import LinearFamily
