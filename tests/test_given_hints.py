@@ -101,6 +101,30 @@ def test_years_are_an_order_as_well():
     assert codes == ["dates-rows"]
 
 
+DAYS = pd.date_range("2021-11-20", periods=N)
+IN_PARTS = pd.DataFrame({"a": R.normal(size=N), "DY": DAYS.day, "Year": DAYS.year, "MO": DAYS.month})
+
+
+@pytest.mark.parametrize(
+    ("frame", "named"),
+    [
+        (IN_PARTS, "'Year', 'MO' and 'DY'"),
+        (IN_PARTS[::-1], "'Year', 'MO' and 'DY'"),
+        (IN_PARTS.sample(frac=1, random_state=0), ""),
+        (IN_PARTS.drop(columns="DY"), ""),  # several rows of one month
+        (IN_PARTS.rename(columns={"MO": "rooms"}), ""),
+        (pd.concat([IN_PARTS, IN_PARTS]), ""),
+    ],
+)
+def test_a_date_in_several_columns_is_an_order_as_well(frame, named):
+    notes = find_traps(make_table(frame, R.normal(size=len(frame))), seed=0)
+    found = [note.text for note in notes if note.code == "dates-rows"]
+    assert len(found) == bool(named)
+    assert all(text.startswith(f"Each row has its own time in {named}. ") for text in found)
+    dated = make_table(frame, R.normal(size=len(frame)), time=np.arange(len(frame)))
+    assert "dates-rows" not in [note.code for note in find_traps(dated, seed=0)]
+
+
 def test_where_the_time_is_given_it_is_not_asked_for():
     days = pd.date_range("2021-01-04", periods=N)
     frame = pd.DataFrame({"day": days, "no": np.arange(N), "a": R.normal(size=N)})

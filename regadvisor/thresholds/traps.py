@@ -174,3 +174,13 @@ SHARE_PARTS = _words("pct perc percent percentage rate ratio share avg")
 #: Parts of the names of other times: of a day, or of visits that were counted.
 TIME_PARTS = _words("year yr quarter month week day doy date hour hr season age period visit wave occasion")
 TIME_PARTS |= _words("interval intervals ano anno año annee année jahr mes mese mois monat semana woche")
+#: Parts of the names of units of time, largest first, that together date a row.
+UNITS_OF_TIME = (
+    _words("year yr ano anno año annee année jahr"),
+    _words("quarter qtr"),
+    _words("month mo mes mese mois monat"),
+    _words("week semana woche"),
+    _words("day dy doy jour tag dia día"),
+    _words("hour hr heure stunde hora"),
+    _words("minute min"),
+)

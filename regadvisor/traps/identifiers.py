@@ -77,6 +77,12 @@ def notes_on_identifiers(view: View, numbered: Mapping[int, NDArray[np.float64]]
     notes = []
     if times and not has_time:
         notes.append(_dates_note(view, *next(iter(times.items()))))
+    elif not has_time and (parts := _dated_by_parts(view)):
+        text = (
+            f"Each row has its own time in {view.names(parts)}. If later rows are to be predicted from "
+            "earlier ones, join them into one column and pass its name as time=."
+        )
+        notes.append(Note(code="dates-rows", text=text, is_warning=True))
     return (*notes, *([_note(view, others, is_sorted=in_order)] if others else []))
 
 
@@ -86,6 +92,25 @@ def _what_time(view: View, j: int, column: NDArray[np.float64]) -> str:
     if view.is_date[j] or (first <= column.min() and column.max() <= last):
         return "date" if view.is_date[j] else "year"
     return "time" * (is_sorted(column) and names_time(view.name(j), is_of_panel=True))
+
+
+def _dated_by_parts(view: View) -> list[int]:
+    """Return columns that date the rows together, as year and month do, each row after the one before it.
+
+    Or each is earlier. The largest unit comes first.
+    """
+    by_unit: dict[int, list[int]] = {}
+    for j in np.flatnonzero(view.is_whole & ~view.is_category & ~view.is_date).tolist():
+        words = name_parts(view.name(j))
+        units = [unit for unit, names in enumerate(thresholds.UNITS_OF_TIME) if words & names]
+        if len(units) == 1:
+            by_unit.setdefault(units[0], []).append(j)
+    parts = [by_unit[unit][0] for unit in sorted(by_unit)]
+    if len(parts) < 2 or view.table.n_rows < thresholds.IDENTIFIER_FEWEST_ROWS:
+        return []
+    steps = np.diff([view.whole(j)[:_MOST_ROWS] for j in parts]).T
+    first = steps[np.arange(len(steps)), (steps != 0).argmax(axis=1)]
+    return parts if (first > 0).all() or (first < 0).all() else []
 
 
 def numbers_rows(column: NDArray[np.float64]) -> bool:
