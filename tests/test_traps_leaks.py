@@ -217,6 +217,14 @@ def test_a_sum_may_err_in_some_rows_and_beside_many_levels(share, n_texts):
     assert not found(frame, np.where(r.random(N) < 0.5, fare, (fare + r.normal(size=N)).round(1)))
 
 
+def test_a_sum_of_a_few_rows_and_many_numbers_is_exact_beside_text():
+    r = np.random.default_rng(1)
+    answers = r.integers(1, 8, size=(58, 15))
+    frame = pd.DataFrame(answers).add_prefix("q").assign(said=[f"t{k % 50}" for k in range(58)])
+    said = text(frame, answers @ r.choice([-1, 1], size=15) / 15)
+    assert "'q0', 'q1', 'q2', 'q3', 'q4' and 10 more up to rounding: a leak?" in said
+
+
 def test_a_target_that_is_smooth_in_the_order_of_the_rows_has_no_leak_in_their_number():
     X = pd.DataFrame({"row": np.arange(N), "a": A})
     y = np.sin(np.arange(N) / 40)

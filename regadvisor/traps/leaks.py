@@ -31,8 +31,7 @@ from regadvisor.traps.view import (
 )
 from regadvisor.words import shown
 
-#: Columns that are tried together at most, and picked one by one where there are too many for that; and how
-#: often a sum is fitted to the rows that it fits best.
+#: Columns tried together, or picked one by one, at most; how often a sum is fitted to the rows that it fits.
 _MOST_TOGETHER, _MOST_PICKED, _MOST_TRIMMED = 300, 12, 5
 #: Targets that are looked at; of more these, evenly spread. Each takes some 5 ms.
 _MOST_TARGETS = 100
@@ -309,17 +308,18 @@ def _as_sum(
         # Rounding has a standard deviation of half a step over √3, and the fit √(weights / rows) of that.
         return max(exact, half * (1.0 + math.sqrt(3.0 * (len(at) + 1) / n_rows)))
 
-    picked = None if errs else _picked(features, target, most)
-    if picked is not None:
+    if not errs and (picked := _picked(features, target, most)) is not None:
         return tuple(sorted({int(origin[j]) for j in picked})), 1.0
     if n_rows < thresholds.LEAK_ROWS_PER_COLUMN * n_columns or n_columns > _MOST_TOGETHER:
         return (), 0.0
     columns, near = np.column_stack([features, np.ones(n_rows)]), np.arange(n_rows)
+    limit = thresholds.LEAK_SUM_LEAVES
     for _ in range(_MOST_TRIMMED if errs else 1):
         weights, *_ = np.linalg.lstsq(columns[near], target[near], rcond=1e-10)
         left = target - columns @ weights
-        if left[near].std() > thresholds.LEAK_SUM_LEAVES:
+        if left[near].std() > limit:  # of normal noise, two thirds are left in the rows that fit best
             return (), 0.0
+        limit = max(left.std() / 2, thresholds.LEAK_RESIDUAL)
         near = np.argsort(np.abs(left))[: int(thresholds.LEAK_SUM_ROWS * n_rows)]
     within = most(weights[:-1], range(n_columns))
     is_exact, share = np.abs(left) <= within, float(np.mean(np.abs(left) <= within))

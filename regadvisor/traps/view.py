@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special, stats
 from sklearn.neighbors import NearestNeighbors
 
 from regadvisor.data.levels import text_levels
@@ -207,7 +207,7 @@ def normal_scores(values: NDArray[np.float64]) -> NDArray[np.float64]:
     if not values.size:
         return values
     ranks = stats.rankdata(values, axis=0)
-    return np.asarray(stats.norm.ppf(ranks / (len(values) + 1)))
+    return np.asarray(special.ndtri(ranks / (len(values) + 1)))
 
 
 def read(table: Table, rows: NDArray[np.intp] | None, at: NDArray[np.intp]) -> NDArray[np.float64]:
