@@ -236,3 +236,15 @@ def test_two_equal_columns_are_no_pair_of_a_source():
     X = pd.DataFrame({"score": score, "score.1": score, "a": r.normal(size=600), "b": r.normal(size=600)})
     y = r.normal(size=12)[score] + 0.1 * r.normal(size=600)
     assert "shared-source" not in [note.code for note in find_traps(make_table(X, y), seed=0)]
+
+
+@pytest.mark.parametrize("is_panel", [True, False])
+def test_columns_of_many_names_and_nothing_else_are_looked_at(is_panel):
+    r = np.random.default_rng(0)
+    one, other = np.repeat(np.arange(45), 45), np.tile(np.arange(45), 45)
+    if not is_panel:
+        other = r.permutation(other)
+    X = pd.DataFrame({"metal": [f"M{k}" for k in one], "beside": [f"B{k}" for k in other]})
+    y = r.normal(size=45)[one] + r.normal(size=45)[other] + 0.1 * r.normal(size=len(X))
+    said = [note.text for note in find_traps(make_table(X, y), seed=0) if note.code == "shared-source"]
+    assert bool(said) == is_panel

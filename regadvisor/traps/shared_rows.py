@@ -356,7 +356,7 @@ def _harm(
     y = as_columns(view.targets, is_classification=view.table.is_classification)
     models = ((ridge, for_ridge), (neighbours, for_neighbours))
     lowest = [
-        min(error(predict(features, y, folds), y) for predict, features in models)
+        min((error(predict(own, y, folds), y) for predict, own in models if own.shape[1]), default=1.0)
         for folds in (random_folds(len(codes), rng), group_folds(codes, rng))
     ]
     harm = _Harm(random=min(lowest[0], by_others), new=min(lowest[1], 1.0))
