@@ -346,9 +346,6 @@ def _decided(
     return ("dmy" if first == 1 < second else "mdy"), True
 
 
-# ------------------------------------------------------------------------------------ the format, for scripts
-
-
 def common_format(texts: Sequence[str], stamps: NDArray[np.datetime64], *, is_day_first: bool) -> str | None:
     """Return a format of ``strptime`` by which pandas reads all texts as we do; None if it knows none.
 

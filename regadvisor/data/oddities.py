@@ -235,9 +235,6 @@ def _unknown(texts: Sequence[Label]) -> list[str]:
     return [text for text, word in plain.items() if means_missing(word) and word not in own]
 
 
-# ------------------------------------------------------------------------------------------ labels of classes
-
-
 def check_labels(classes: Sequence[Label], values: pd.Series[Any]) -> None:
     """Raise DataError if labels hardly repeat."""
     n_rows = len(values)

@@ -277,9 +277,6 @@ def _used(
     return is_used, notes
 
 
-# -------------------------------------------------------------------------------------------- the fingerprint
-
-
 #: Values converted at a time; the memory a fingerprint takes.
 _CHUNK_VALUES = 1 << 15
 #: Arrays of more values are hashed by a checksum of each chunk.

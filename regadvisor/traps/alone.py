@@ -96,9 +96,6 @@ def _asked(view: View) -> tuple[NDArray[np.float64], list[str]]:
     return standardised(as_columns(view.targets, is_classification=True)[:, frequent]), names
 
 
-# ------------------------------------------------------------------------------------- nearly a leak
-
-
 def near_leaks(view: View, *, seed: int, told: Sequence[int]) -> tuple[Note, ...]:
     """Return a warning about columns each of which nearly determines the target, if the others do not.
 
@@ -183,9 +180,6 @@ def too_good(scores: ScoreEvidence | None, *, is_named: bool) -> tuple[Note, ...
         "follows from the features by a formula, are some of them known only once it is: a leak?"
     )
     return (Note(code="too-good", text=text, is_warning=True),)
-
-
-# ------------------------------------------------------------------------------ numbers that are codes
 
 
 def coded(view: View, *, told: Sequence[int]) -> tuple[Note, ...]:

@@ -162,9 +162,6 @@ def _note(view: View, found: list[int], *, is_sorted: bool) -> Note:
     )
 
 
-# ------------------------------------------------------------------------------------------- what a name says
-
-
 def names_time(name: str | int, *, is_of_panel: bool) -> bool:
     """Return whether a name is that of a duration, which is no source; in a panel, of any time.
 

@@ -71,9 +71,6 @@ def leaks(view: View, *, seed: int, numbered: Collection[int] = ()) -> tuple[Not
     return told_once(notes, otherwise="Other columns determine")
 
 
-# ------------------------------------------------------------------------------------ one column alone
-
-
 def _hopeful(view: View, y: NDArray[np.float64]) -> NDArray[np.intp]:
     """Return the columns that may determine `y` alone, all judged together by some of the rows.
 
@@ -240,9 +237,6 @@ def _alone_note(view: View, found: _Found, what: str) -> Note:
     if many := [j for j in _many_levels(view, found) if view.n_levels[j] > 2 * view.table.n_classes]:
         text += f" If it names what rows share, such as a patient, {view.passed(many[0], 'groups')} instead."
     return Note(code="leak", text=text, is_warning=True)
-
-
-# -------------------------------------------------------------------------------------- several columns
 
 
 def _together(

@@ -102,9 +102,6 @@ def shared_rows(
     return (() if harm is None else (_pair_note(view, pair, harm),)), pair
 
 
-# --------------------------------------------------------------------------------- a column names them
-
-
 def candidates(view: View) -> list[tuple[int, NDArray[np.float64]]]:
     """Return the columns that may name a source, with all their rows: most levels first, text before numbers.
 
@@ -209,9 +206,6 @@ def _of_levels(column: NDArray[np.float64], most: int, rng: np.random.Generator)
     return np.sort(order[within < _MOST_OF_LEVEL][:most]).astype(np.intp)
 
 
-# ------------------------------------------------------------------------------------- two columns do
-
-
 def _by_pair(view: View, pair: tuple[int, ...], rng: np.random.Generator) -> _Harm | None:
     """Return how much random folds flatter if rows with the same pair of values are of one source."""
     codes = joint(*(np.unique(view.whole(j), return_inverse=True)[1] for j in pair))
@@ -235,9 +229,6 @@ def _pair_note(view: View, pair: tuple[int, ...], harm: _Harm) -> Note:
         "groups=."
     )
     return Note(code="shared-source", text=text, is_warning=True)
-
-
-# ------------------------------------------------------------------------------------- no column does
 
 
 def _by_distance(view: View, rng: np.random.Generator) -> _Harm | None:

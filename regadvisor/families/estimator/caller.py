@@ -235,9 +235,6 @@ def _check_targets(last: BaseEstimator, facts: DataFacts) -> None:
         raise ParameterError(f"model must take one target, got {name}; pass model={inside}()")
 
 
-# ------------------------------------------------------------------------------------------ class weights
-
-
 def class_weights(class_weight: Any, facts: DataFacts, totals: Any = None) -> dict[Any, float]:
     """Return the weight of every class, by label, as scikit-learn computes it from all rows.
 
@@ -308,9 +305,6 @@ def _looked_at(table: Table, caller: Caller) -> Caller:
     )
     note = Note(code="unequal-features", text=text, is_warning=True)
     return replace(caller, is_unequal=True, notes=(*caller.notes, note))
-
-
-# ------------------------------------------------------------------------------------------------- notes
 
 
 def _notes(caller: Caller, model: Any) -> tuple[Note, ...]:

@@ -310,9 +310,6 @@ def _warn_of_others(model: Any) -> None:
         )
 
 
-# -------------------------------------------------------------------------------------- optimizer and loss
-
-
 def only_loss(loss: Any) -> Any:
     """Return the loss in what a model is compiled with: Keras takes a list or dictionary with one as well."""
     each = list(loss.values()) if isinstance(loss, dict) else loss

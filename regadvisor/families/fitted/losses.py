@@ -179,9 +179,6 @@ def constant_losses(
     return found
 
 
-# ----------------------------------------------------------------------------------- the losses there are
-
-
 def usual_loss(sample: Table) -> RowLoss:
     """Return the log loss of classes, the squared error of numbers."""
     return LogLoss() if sample.is_classification else squared_error()

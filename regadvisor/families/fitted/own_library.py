@@ -144,9 +144,6 @@ def _kinds(has_dropout: bool, *, has_l1: bool = True) -> tuple[Kind, ...]:
     return tuple(kind for kind in KINDS if kind not in without)
 
 
-# ------------------------------------------------------------------------------------------------- Keras
-
-
 def _keras(model: Any, first: Any, facts: DataFacts, recipe: Recipe | None, *, encode: bool) -> FitFunction:
     """Return a Keras model, or a factory which made `first`, as a function that trains it."""
     from regadvisor.families.fitted.keras_fit import KerasFit
@@ -259,9 +256,6 @@ def _assumed(epochs: int, batch_size: int) -> Note:
         "were taken. Pass yours: recipe=Recipe(epochs=..., batch_size=...)."
     )
     return Note(code="assumed-epochs", text=text)
-
-
-# ------------------------------------------------------------------------------------------------ skorch
 
 
 def is_search(model: Any) -> bool:

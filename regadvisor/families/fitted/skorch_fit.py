@@ -183,8 +183,6 @@ class SkorchFit(Library):
         """Whether outputs stand for shares from 0 to 1 of each column, labels among them."""
         return not self.n_classes and isinstance(self._criterion, _OF_SHARES)
 
-    # ------------------------------------------------------------------------ many at once (together.py)
-
     @property
     def share(self) -> float:  # type: ignore[override]
         """Share of the rows that the net does not hold out."""

@@ -55,9 +55,6 @@ def check_parameters(module: nn.Module) -> None:
             )
 
 
-# ------------------------------------------------------------------------------------ inputs and outputs
-
-
 #: What a module is called with: in order, and by name.
 Arguments = tuple[tuple[Tensor, ...], dict[str, Tensor]]
 
@@ -229,9 +226,6 @@ def check_outputs(
         )
     if outputs.dtype != torch.float32:
         raise ParameterError(f"model must return float32, got {outputs.dtype}; return outputs.float()")
-
-
-# ------------------------------------------------------------------------------------- squashed outputs
 
 
 def check_range(

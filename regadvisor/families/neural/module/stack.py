@@ -171,8 +171,6 @@ class ModuleStack(Stack):
         self._moved: list[tuple[str, int, Tensor]] = []
         self._with_rates = tuple(with_rates_inside(self._module))
 
-    # ----------------------------------------------------------------------------------- training
-
     def compute_gradient(
         self, x: Tensor, target: Tensor, *, weight: Tensor | None = None, masks: Masks | None = None
     ) -> None:
@@ -253,8 +251,6 @@ class ModuleStack(Stack):
         return [
             int(seed) + _NOISE_SEEDS * self._n_steps for seed in self.flat[models, layout.n_used].tolist()
         ]
-
-    # ------------------------------------------------------------------------------------ running
 
     def _run(
         self, state: State, x: Tensor, masks: Sequence[Tensor] | None, noise_seeds: Sequence[int] = ()

@@ -159,9 +159,6 @@ def _audited(
     )
 
 
-# ---------------------------------------------------------------------------------------- dry passes
-
-
 class _Pass:
     """One pass of some rows through a copy of the module, and what it showed.
 
@@ -334,9 +331,6 @@ class _FirstWeights:
         both = _Pass(tried, torch.cat([few, few.flip(0) + 1.0]), source, is_training=False).outputs
         there, elsewhere = both.chunk(2)
         return names if torch.allclose(there, elsewhere, rtol=1e-5, atol=1e-6) else ()
-
-
-# --------------------------------------------------------------------------------------------- engine
 
 
 def _choose_engine(architecture: ModuleArchitecture, few: Tensor, *, has_noise: bool) -> tuple[Engine, str]:
