@@ -125,7 +125,6 @@ def own_randomness(seed: int, device: Any = None) -> Iterator[None]:
 
 
 def states_elsewhere() -> tuple[object, ...]:
-    """Return what Python and NumPy draw from next."""
+    """Return where Python and NumPy are among their random numbers."""
     numpy: Any = np.random
-    _, keys, *places = numpy.get_state()
-    return random.getstate(), keys.tobytes(), places
+    return random.getstate(), numpy.get_state()[2:]

@@ -13,7 +13,6 @@ from torch.nn import functional
 
 from regadvisor import Recipe, advise
 from regadvisor.data.source import make_table
-from regadvisor.families.fitted import keras_fit as keras_module
 from regadvisor.families.fitted.keras_model import with_regularizer
 from regadvisor.families.fitted.own_library import own_function
 from regadvisor.families.fitted.trained_loss import ClassLoss
@@ -121,7 +120,7 @@ def test_a_keras_model_is_judged_by_its_loss(
     loss: Any, is_torch: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without the slopes of torch as well, as on JAX and TensorFlow."""
-    monkeypatch.setattr(keras_module, "_is_torch", lambda: is_torch)
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch" if is_torch else "jax")
     own = loss_of(keras_of(loss))
     assert isinstance(own, ClassLoss)
     target, outputs = own.target(TABLE), torch.as_tensor(LOGITS).softmax(1)

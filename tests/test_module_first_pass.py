@@ -60,8 +60,9 @@ class WithMaxNorm(nn.Linear):
         lambda: (FromFirstRows("flag"), nn.Linear(8, 3)),
         lambda: (FromFirstRows("data"), nn.Linear(8, 3)),
         lambda: (nn.Identity(), WithMaxNorm(8, 3)),
+        lambda: (FromFirstRows("flag"), nn.BatchNorm1d(8), nn.Linear(8, 3)),
     ],
-    ids=["buffer", "flag", "data", "max norm"],
+    ids=["buffer", "flag", "data", "max norm", "batch norm"],
 )
 def test_parameters_that_a_pass_sets_are_trained_as_in_a_loop(layers: Any) -> None:
     torch.manual_seed(0)

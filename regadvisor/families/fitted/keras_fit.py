@@ -116,7 +116,6 @@ class KerasFit(Library):
     """Trains a Keras model with a regularizer, for :class:`~.function.FitFunction`."""
 
     fitted = KerasFitted
-    compiles = property(lambda _: not _is_torch())
     recipe: Recipe = field(kw_only=True)
 
     def __call__(
@@ -246,8 +245,7 @@ class KerasFit(Library):
         """Return the model's own loss, by which candidates are compared; None: the usual one of the task."""
         if not model.compiled or (is_squared(model) and not self.n_classes):
             return None
-        own = _loss_of(model)
-        known: dict[str, Any] = {"name": name_of_loss(own), "has_slope": _is_torch()}
+        known: dict[str, Any] = {"name": name_of_loss(own := _loss_of(model))}
         if self.n_classes:
             built = model if model.built else built_for(with_regularizer(model, Regularizer()), shape)
             known |= {"n_outputs": n_outputs(built), "is_of_shares": not reads_logits(model.loss)}
@@ -282,7 +280,7 @@ def _criterion(own: Any) -> LossFunction:
     """Return a loss of Keras for tensors of torch: one number a row, or their mean if it gives that."""
     import keras
 
-    function, is_torch = getattr(own, "call", own), _is_torch()
+    function, is_torch = getattr(own, "call", own), keras.backend.backend() == "torch"
 
     def criterion(outputs: Tensor, target: Tensor) -> Tensor:
         given = [each if is_torch else each.detach().numpy() for each in (target, outputs)]
@@ -291,13 +289,6 @@ def _criterion(own: Any) -> LossFunction:
         return found.flatten(1).mean(1) if found.ndim > 1 else found
 
     return criterion
-
-
-def _is_torch() -> bool:
-    """Return whether Keras runs on torch, whose slopes are known."""
-    import keras
-
-    return bool(keras.backend.backend() == "torch")
 
 
 def _plain_name(model: Any) -> str:

@@ -50,10 +50,6 @@ class Fitted(ABC):
     scale: Any = None
 
     @abstractmethod
-    def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Return probabilities of the classes."""
-
-    @abstractmethod
     def _outputs(self, X: Any) -> NDArray[np.float64]:
         """Return what the model returns, shape (n_rows, n_outputs)."""
 
@@ -78,8 +74,6 @@ class Library(ABC):
     fitted: ClassVar[type[Fitted]]
     #: Share of the rows that a network is trained on.
     share = 1.0
-    #: Whether most of a short fit goes into compiling.
-    compiles = False
     model: Any
     facts: DataFacts
     coupling: Coupling = "loss"

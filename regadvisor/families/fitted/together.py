@@ -225,7 +225,6 @@ class Together:
             return first_s, first_s
         first_s = min(first_s, seconds(1))
         n_more = int(np.clip(_TIMED_S / first_s, 1, _TIMED_STEPS))
-        n_more = _TIMED_STEPS if self._library.compiles else n_more
         if deadline.expired():
             return first_s, first_s
         return first_s, max(seconds(1 + n_more) - first_s, 0.01 * first_s) / n_more

@@ -23,13 +23,11 @@ class TrainedLoss(RowLoss):
 
     Outputs need not be in the unit of the target: for counts they are logarithms, for labels logits.
     `is_scaled`: the network sees each column with a variance of 1, by a loss of differences.
-    `has_slope`: torch can differentiate it.
     """
 
     name: str | None
     criterion: LossFunction
     is_scaled: bool = False
-    has_slope: bool = True
     response: Response = "predict"
 
     def target(self, table: Table) -> NDArray[Any]:
@@ -56,7 +54,7 @@ class TrainedLoss(RowLoss):
         def loss(free: Tensor, rows: Tensor) -> Tensor:
             return self.criterion(self.outputs(free), rows)
 
-        found = constant_outputs(loss, rows, start, weight=weights, has_slope=self.has_slope)
+        found = constant_outputs(loss, rows, start, weight=weights)
         return np.asarray(self.outputs(found[None])[0].numpy() * unit)
 
     def outputs(self, free: Tensor) -> Tensor:
@@ -66,11 +64,7 @@ class TrainedLoss(RowLoss):
 
 @dataclass(frozen=True, kw_only=True)
 class ClassLoss(TrainedLoss):
-    """A loss of classes that is not the log loss: weighted, smoothed, focal.
-
-    It is called with one-hot classes, or the column of the second one of two, as `n_outputs` says.
-    `is_of_shares`: it takes probabilities, not logits.
-    """
+    """A loss of classes, one-hot or as one column of the second of two; `is_of_shares`: not of logits."""
 
     n_outputs: int
     is_of_shares: bool

@@ -112,7 +112,7 @@ def sees_raw(loss: LossFunction, targets: NDArray[np.float64]) -> bool:
 
 
 def constant_outputs(
-    loss: LossFunction, target: Tensor, start: Tensor, *, weight: Tensor | None = None, has_slope: bool = True
+    loss: LossFunction, target: Tensor, start: Tensor, *, weight: Tensor | None = None
 ) -> Tensor:
     """Return the constant outputs that fit the caller's loss best, shape (n_outputs,).
 
@@ -120,7 +120,7 @@ def constant_outputs(
     has another (the median, a quantile, a logarithm), and a network is held against that.
 
     `target` (n_rows, n_outputs). `start` (n_outputs,): where to start from, besides the mean; kept if nothing
-    better is found. `weight` (n_rows,): with a mean of 1. `has_slope`: torch can differentiate the loss.
+    better is found. `weight` (n_rows,): with a mean of 1.
     """
 
     def mean(constant: Tensor) -> Tensor:
@@ -136,7 +136,7 @@ def constant_outputs(
 
     best = min((start, target.mean(0)), key=value)
     check_finite(float(mean(best)), best, target)  # raises where the loss cannot be called at all, too
-    smooth, slope = _descended(mean, best) if has_slope else (best, float("inf"))
+    smooth, slope = _descended(mean, best)
     best = min((best, smooth), key=value)
     if best is smooth and slope <= _SLOPE * (1.0 + abs(value(best))):
         return best
@@ -161,26 +161,21 @@ def check_finite(found: float, outputs: Tensor, target: Tensor) -> None:
 
 def _descended(mean: Callable[[Tensor], Tensor], start: Tensor) -> tuple[Tensor, float]:
     """Return where L-BFGS gets to from `start`, and the largest slope there."""
-    with torch.enable_grad():
+    with torch.enable_grad(), suppress(ParameterError):  # a step led out of what the loss takes
         constant = start.clone().requires_grad_()
         optimizer = torch.optim.LBFGS([constant], max_iter=100, line_search_fn="strong_wolfe")
 
         def evaluate() -> float:
             optimizer.zero_grad()
             found = mean(constant)
-            if not found.requires_grad:
-                raise ParameterError(
-                    "loss must be differentiable by the outputs, got one without a gradient; leave out "
-                    "detach(), item() and NumPy in it"
-                )
+            if not found.requires_grad:  # one of JAX has no slope here; training says if it needs one
+                raise ParameterError("loss must be differentiable by the outputs")
             with callers_code("loss must be differentiable by the outputs", ABOUT_LOSS):
                 found.backward()  # type: ignore[no-untyped-call]
             return float(found.detach())
 
-        evaluate()  # raises where there is no way down
-        with suppress(ParameterError):  # a step led out of what the loss takes
-            optimizer.step(evaluate)  # type: ignore[no-untyped-call]
-            evaluate()
-            slope = float(constant.grad.abs().max())  # type: ignore[union-attr]
-            return constant.detach(), slope if np.isfinite(slope) else float("inf")
+        optimizer.step(evaluate)  # type: ignore[no-untyped-call]
+        evaluate()
+        slope = float(constant.grad.abs().max())  # type: ignore[union-attr]
+        return constant.detach(), slope if np.isfinite(slope) else float("inf")
     return start, float("inf")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,6 +19,7 @@ from regadvisor.families.neural.module.outputs import Output, rows_of
 from regadvisor.families.neural.parameters import copied, uncompiled
 from regadvisor.global_state import own_randomness
 
+_NORM = nn.modules.batchnorm._NormBase
 #: What a factory may ask for by naming it in its signature.
 ASKED = ("n_features", "n_outputs", "input_shape", "cardinalities", "n_tokens")
 
@@ -106,7 +108,11 @@ class ModuleSource:
             rows = torch.zeros(2, self.n_flat, dtype=torch.float32) if rows is None else rows.cpu()
             # What is wrong with the rows is said when the module is looked at.
             with own_randomness(seed), torch.no_grad(), suppress(Exception):
+                norms = [part for part in module.modules() if is_training and isinstance(part, _NORM)]
+                before = [copy.deepcopy(part.state_dict()) for part in norms]
                 self.call(module.train(is_training), rows)
+                for norm, state in zip(norms, before, strict=True):
+                    norm.load_state_dict(state)
             for part, is_training in modes.items():
                 part.training = is_training
         return module
