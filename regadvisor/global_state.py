@@ -15,7 +15,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -108,15 +108,15 @@ RANDOMNESS = threading.RLock()
 @contextmanager
 def own_randomness(seed: int, device: Any = None) -> Iterator[None]:
     """Let Python, NumPy and torch draw from `seed` inside, as models of callers do; then put them back."""
-    import torch
-
     numpy: Any = np.random
+    torch: Any = sys.modules.get("torch")  # advice on a table does without
     devices = [device] if device is not None and device.type == "cuda" else []
-    with RANDOMNESS, torch.random.fork_rng(devices=devices):
+    with RANDOMNESS, nullcontext() if torch is None else torch.random.fork_rng(devices=devices):
         before = random.getstate(), numpy.get_state()
         random.seed(seed)
         numpy.seed(seed % 2**32)
-        torch.manual_seed(seed)
+        if torch is not None:
+            torch.manual_seed(seed)
         try:
             yield
         finally:

@@ -13,6 +13,10 @@ import numpy as np
 import pytest
 import torch
 from scipy import sparse
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import PolynomialFeatures
 from threadpoolctl import threadpool_info, threadpool_limits
 from torch import nn
 
@@ -123,3 +127,21 @@ def test_the_callers_settings_of_numpy_and_torch_do_not_matter(model: str) -> No
         cnn(2, (1, 8, 8))(torch.zeros(2, 1, 8, 8, dtype=torch.float32))
     finally:
         torch.set_default_dtype(torch.float32)
+
+
+def test_steps_that_draw_from_the_generator_of_the_process_draw_from_their_own() -> None:
+    class Jitter(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+        """As TargetEncoder, which has no random_state any more."""
+
+        def fit(self, X: Any, y: Any = None) -> Any:
+            self.shift_ = np.random.normal(size=X.shape[1])  # noqa: NPY002
+            return self
+
+        def transform(self, X: Any) -> Any:
+            return X + self.shift_
+
+    before = random_states()
+    model = make_pipeline(Jitter(), PolynomialFeatures(), Ridge())
+    first, again = (advise(X, Y, model=model, effort="quick") for _ in range(2))
+    assert random_states() == before
+    assert first.regularizer == again.regularizer

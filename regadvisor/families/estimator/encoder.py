@@ -16,6 +16,7 @@ from regadvisor.data.table import Table
 from regadvisor.data.targets import labels_or_numbers
 from regadvisor.errors import DataError, RegadvisorError
 from regadvisor.families.preprocess import feature_names, requested
+from regadvisor.global_state import own_randomness
 from regadvisor.records import Column
 from regadvisor.words import titled
 
@@ -169,7 +170,8 @@ def _run(step: Callable[[], Any], do: str, *, n_rows: int) -> Any:
     Raises DataError if a step fails, or gives anything but finite numbers, one row of them for each row.
     """
     try:
-        encoded = step()
+        with own_randomness(_SEED):  # TargetEncoder has no random_state any more
+            encoded = step()
         if hasattr(encoded, "tocsr"):
             encoded = sparse.csr_array(encoded).astype(np.float64)
             values = encoded.data
