@@ -95,6 +95,24 @@ def test_only_a_budget_that_nobody_gave_is_patient(clocks: _Clocks) -> None:
     assert [end.expired() for end in ends] == [False, True]
 
 
+def test_what_was_spent_before_a_plan_counts_as_on_an_idle_machine(clocks: _Clocks) -> None:
+    situation = Situation(family_name="linear", kinds=("none", "l2"), n_folds=5, n_available=400)
+    rung = Rung(
+        plan=situation.plan(EFFORTS["quick"], 400),
+        effort_source="measured",
+        budget_s=10.0,
+        budget_source="automatic",
+        latest_s=120.0,
+        slowed=4.0,
+    )
+    started_s = clocks.wall
+    clocks.run(20.0, share=0.25)
+    end = rung.deadline(started_s)
+    assert end.left_s == pytest.approx(5.0)
+    clocks.run(100.0, share=0.0)
+    assert end.expired()
+
+
 def test_no_patience_with_workers() -> None:
     """They use no processor time of this process, which would wait for them until its patience ended."""
     rng = np.random.default_rng(0)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
 from regadvisor import ParameterError, Recipe, advise, audit
+from regadvisor.families.neural.module import trial
 from regadvisor.report.serial import from_json, to_json
 
 ROWS = torch.randn(16, 6, generator=torch.Generator().manual_seed(0))
@@ -140,7 +141,9 @@ def test_a_class_and_what_is_no_module_are_refused() -> None:
         audit({})
 
 
-def test_the_record_and_the_report_hold_the_audit() -> None:
+def test_the_record_and_the_report_hold_the_audit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "SLOW_S", 60.0)  # of a module that is slow the audit guesses
+
     def net(n_features: int, n_outputs: int) -> nn.Module:
         return nn.Sequential(
             nn.Linear(n_features, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.3), nn.Linear(8, n_outputs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -55,6 +56,33 @@ def test_under_a_deadline_the_charts_own_fits_come_first_on_one_fold() -> None:
     family = StagedFamily()
     search(family)
     assert family.legs[:2] == [((0,), ["none", "elasticnet"]), ((0,), ["l2", "l1"])]
+
+
+def test_fits_that_others_make_last_longer_are_not_left_out_of_a_patient_plan(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ten seconds of the clock a fit, of which this process has the processor for a tenth of a second."""
+
+    class Busy:
+        wall = processor = 0.0
+
+        def sleep(self, seconds: float) -> None:
+            self.wall += seconds
+            self.processor += seconds / 100
+
+        def monotonic(self) -> float:
+            return self.wall
+
+        def process_time(self) -> float:
+            return self.processor
+
+    clock = Busy()
+    for name in ("sleep", "monotonic", "process_time"):
+        monkeypatch.setattr(time, name, getattr(clock, name))
+    family = StagedFamily(pause_s=10.0)
+    results = search(family, deadline=Deadline.patient(60.0, latest_s=1e6))
+    assert clock.wall > 600.0
+    assert all(np.isfinite(fit.losses).all() for fit in results.fits)
 
 
 def test_without_one_they_come_first_too_where_they_are_a_small_part_of_the_work() -> None:

@@ -47,6 +47,8 @@ class Rung:
     is_smallest: bool = False
     #: How many times the planned length networks are trained for, where nobody gave the epochs.
     longer: int = 1
+    #: How many times as long as on an idle machine things took up to now.
+    slowed: float = 1.0
 
     @property
     def effort(self) -> Effort:
@@ -69,10 +71,11 @@ class Rung:
         """
         if self.budget_s is None:
             return Deadline.never()
-        at_s = started_s + self.budget_s
         if self.latest_s is None:
-            return Deadline(at_s=at_s)
-        return Deadline.patient(at_s, latest_s=started_s + self.latest_s)
+            return Deadline(at_s=started_s + self.budget_s)
+        now = time.monotonic()
+        left_s = self.budget_s - (now - started_s) / self.slowed
+        return Deadline.patient(now + left_s, latest_s=started_s + self.latest_s)
 
     def resources(self, *, n_sample: int) -> ResourceEvidence:
         """Return what Q2 reads."""
@@ -218,6 +221,7 @@ class Ladder:
             obstacle=None if smallest_s <= most_s else obstacle,
             is_smallest=effort is None and projected_s > max(aim_s, most_s),
             longer=longer,
+            slowed=slowed,
         )
 
     @property

@@ -18,7 +18,6 @@ To resume is to make the same legs again, with the fits that are in the journal 
 from __future__ import annotations
 
 import math
-import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -198,7 +197,7 @@ class Rounds:
             first.setdefault(request.kind, request)
         order = RACE_OPENING if self._is_race else OPENING
         opening = [first[kind] for kind in order if kind in first]
-        is_hurried, start = self.deadline.is_finite, time.monotonic()
+        is_hurried, had_s = self.deadline.is_finite, self.deadline.left_s
         # How many a race stops is not known before: as if it stopped none.
         stages = {"n_folds": len(self.folds), "n_first": 0 if self._is_race and is_hurried else self._n_first}
         n_folds = opening_folds(self.n_planned, len(opening), is_hurried=is_hurried, **stages)
@@ -215,7 +214,8 @@ class Rounds:
         }
         # Workers (``elsewhere.py``) start while the first fits wait, which no later fit does again.
         speed_up: float | None = getattr(self.family, "speed_up", None)
-        took_s = time.monotonic() - start if speed_up is None else sum(fit_s.values()) / speed_up
+        # What they took of the time that is left: on a busy machine a patient deadline leaves more of it.
+        took_s = had_s - self.deadline.left_s if speed_up is None else sum(fit_s.values()) / speed_up
         costs = measured_costs(fit_s, took_s=took_s / n_folds)
         planned = Counter({search.kind: search.n_planned for search in self.searches})
         n_folds, n_kept_of = affordable(planned, costs, left_s=self.deadline.left_s, **stages)
