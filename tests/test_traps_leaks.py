@@ -225,6 +225,14 @@ def test_a_sum_of_a_few_rows_and_many_numbers_is_exact_beside_text():
     assert "'q0', 'q1', 'q2', 'q3', 'q4' and 10 more up to rounding: a leak?" in said
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_few_rows_of_many_columns_show_no_sum_that_errs(seed):
+    r = np.random.default_rng(seed)
+    values = r.normal(size=(44, 13)).round(2)
+    y = values[:, :4].sum(axis=1) + 0.01 * r.standard_t(1.2, size=44)
+    assert not found(pd.DataFrame(values).add_prefix("x"), y)
+
+
 def test_a_target_that_is_smooth_in_the_order_of_the_rows_has_no_leak_in_their_number():
     X = pd.DataFrame({"row": np.arange(N), "a": A})
     y = np.sin(np.arange(N) / 40)

@@ -165,11 +165,7 @@ def _form(text: str, name: str) -> CsvForm:
 
 
 def _more_names(rows: list[list[str]]) -> int:
-    """Return how many of the first rows hold question texts or units, where two columns of numbers follow.
-
-    >>> _more_names([["cm", "kg"], *(["1", "2"] for _ in range(5))])
-    1
-    """
+    """Return how many of the first rows hold question texts or units, where two columns of numbers follow."""
     columns = zip(*rows[thresholds.MOST_MORE_NAMES :], strict=False)
     below = [[own for own in column if own not in MISSING] for column in columns]
     numbers = [j for j, own in enumerate(below) if len(own) > 1 and all(map(_is_number, own))]

@@ -22,8 +22,9 @@ LEAK_ROUNDED = 0.05
 #: … in this share of the rows: in others something went wrong.
 LEAK_ROUNDED_ROWS = 0.99
 #: A sum may err in some rows (a fee was waived) if it leaves at most this share of a standard deviation, is
-#: exact in this share of rows, the target varies so much in these, and others are so many times as far off.
-LEAK_SUM_LEAVES, LEAK_SUM_ROWS, LEAK_SUM_VARIES, LEAK_SUM_FAR = 0.5, 0.85, 0.5, 5.0
+#: exact in this share of rows, the target varies so much in these, others are so many times as far off, and
+#: there are so many rows for each column.
+LEAK_SUM_LEAVES, LEAK_SUM_ROWS, LEAK_SUM_VARIES, LEAK_SUM_FAR, LEAK_SUM_EACH = 0.5, 0.85, 0.5, 5.0, 8
 #: Fewer rows do not show a curve: with steps of a hundredth of the range a line errs by 1e-4 of it.
 LEAK_CURVE_ROWS = 100
 #: Rows beyond the columns of an exact sum: each has to be met by luck.

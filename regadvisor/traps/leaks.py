@@ -318,7 +318,8 @@ def _as_sum(
     within = most(weights[:-1], range(n_columns))
     is_exact, share = np.abs(left) <= within, float(np.mean(np.abs(left) <= within))
     off_by = np.median(np.abs(left[~is_exact])) if errs and share < 1.0 else np.inf
-    least = thresholds.LEAK_SUM_ROWS if errs else thresholds.LEAK_ROUNDED_ROWS
+    is_sure = errs and n_rows >= thresholds.LEAK_SUM_EACH * n_columns
+    least = thresholds.LEAK_SUM_ROWS if is_sure else thresholds.LEAK_ROUNDED_ROWS
     is_sum = share >= least and off_by >= thresholds.LEAK_SUM_FAR * left[is_exact].std()
     if not is_sum or target[is_exact].std() <= thresholds.LEAK_SUM_VARIES:
         return (), 0.0
