@@ -19,6 +19,7 @@ from torch.nn import functional
 from regadvisor import DataError, ParameterError, Recipe, advise
 from regadvisor.data.source import make_table
 from regadvisor.families.neural.image_encoding import ChannelScaler
+from regadvisor.families.neural.module.checks import check_parameters
 from regadvisor.families.neural.module.dropout import places_of
 from regadvisor.families.neural.module.family import ModuleFamily
 from regadvisor.families.neural.module.inputs import Inputs
@@ -267,3 +268,11 @@ def test_an_embedding_with_sparse_gradients_is_trained_as_a_dense_one() -> None:
         found.append(stack.gradient)
     torch.testing.assert_close(found[0], found[1])
     assert float(found[0].abs().max()) > 0
+
+
+def test_a_layer_that_is_called_as_a_method_of_torch_is_named() -> None:
+    """As `self.parameters = nn.ParameterList(...)`: functional calls find the method."""
+    net = nn.Linear(3, 1)
+    net.parameters = nn.ParameterList([net.weight])  # type: ignore[assignment]
+    with pytest.raises(ParameterError, match="got 'parameters' in Linear; rename it"):
+        check_parameters(net)

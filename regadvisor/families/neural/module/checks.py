@@ -32,6 +32,12 @@ def check_parameters(module: nn.Module) -> None:
         )
     for part in module.modules():
         check_ours(part)
+        hidden = [name for name in part._modules | part._parameters if hasattr(nn.Module, name)]
+        if hidden:
+            raise ParameterError(
+                f"model must name its layers otherwise than nn.Module its methods, got {hidden[0]!r} in "
+                f"{name_of(part)}; rename it"
+            )
     lazy = [name for name, value in module.named_parameters() if nn.parameter.is_lazy(value)]
     if lazy:
         raise ParameterError(

@@ -210,10 +210,9 @@ class ModuleStack(Stack):
         state = self._state(models)
         with torch.enable_grad():
             leaves = {name: state[name].requires_grad_() for name in self._trained}
-            self._moved = []
+            self._moved.clear()
             outputs = self._run(state | leaves, x, masks, self._noise_seeds(models))
             slope = torch.empty_like(outputs)
-            moved = self._moved
             n_heads = self.architecture.n_heads
             if n_heads > 1:
                 target = target.repeat_interleave(n_heads, dim=1)
@@ -229,7 +228,7 @@ class ModuleStack(Stack):
             own = self._gradients[name][models]
             own.zero_() if gradient is None else own.copy_(gradient)
         with torch.no_grad():
-            for name, number, value in moved:
+            for name, number, value in self._moved:
                 state[name][number].copy_(value)
         for entry in self.architecture.layout.untrained:
             entry.view(self.flat)[models].copy_(state[entry.name])
