@@ -194,7 +194,7 @@ def test_small_data_get_what_the_evidence_needs_up_to_two_minutes() -> None:
     def budget(enough_s: float, full_run_s: float = 1.0) -> tuple[float, float, float]:
         return auto_budget(full_run_s, enough_s=enough_s, lowest_s=1.0, n_rows=6_000)
 
-    assert budget(40.0) == (40.0, 60.0, 120.0)
+    assert budget(40.0) == (40.0, 80.0, 120.0)
     assert budget(100.0) == (100.0, 120.0, 120.0)
     assert budget(1e4) == (120.0, 120.0, 120.0)
     # A full run that takes longer is the limit, up to ten minutes.
@@ -221,6 +221,15 @@ def test_a_short_full_run_gets_some_seconds_whatever_the_rows() -> None:
             for is_linear in (False, True)
         ]
         assert aims == [thresholds.AUTO_LEAST_S, thresholds.AUTO_LEAST_LINEAR_S]
+
+
+def test_one_row_more_takes_no_time_away_from_a_linear_model() -> None:
+    few, more, many = (
+        auto_budget(0.1, enough_s=40.0, lowest_s=0.1, n_rows=n_rows, is_linear=True)[0]
+        for n_rows in (6_000, 6_001, 40_000)
+    )
+    assert more == pytest.approx(few, rel=1e-3)
+    assert many == pytest.approx(6.0)
 
 
 def test_every_trained_kind_has_a_count() -> None:
