@@ -10,8 +10,8 @@ AUTO_MOST_S, AUTO_MOST_S_OF_MANY, AUTO_LONGEST_S = 120.0, 60.0, 600.0
 #: Beyond the small rows, full runs ∝ 1 / rows: ten at 5,000 rows, one at 50,000. A dense cross-validation
 #: costs about 100 of them.
 AUTO_FULL_RUNS, AUTO_FULL_RUNS_ROWS = 10.0, 5_000
-#: A search may take this much longer than projected (linear models took 0.28 to 1.43 times as long on 45 sets),
-#: and is never cut earlier than so many seconds.
+#: A search may take this much longer than projected, and is never cut earlier than so many seconds. Linear
+#: models took 0.28 to 1.43 times as long as projected on 45 sets.
 AUTO_BUDGET_MARGIN = 2.0
 AUTO_LEAST_DEADLINE_S = 5.0
 #: From so many rows on, advice costs less than one full run; it aims at this share of it.
