@@ -11,7 +11,7 @@ from library_networks import X, keras, layers, net, skorch
 from torch import nn
 from torch.nn import functional
 
-from regadvisor import Recipe, advise
+from regadvisor import ParameterError, Recipe, advise
 from regadvisor.data.source import make_table
 from regadvisor.families.fitted.keras_model import with_regularizer
 from regadvisor.families.fitted.own_library import own_function
@@ -141,6 +141,13 @@ def test_a_keras_model_is_judged_by_its_loss(
 )
 def test_what_says_the_same_as_the_log_loss_is_called_so(model: Any) -> None:
     assert loss_of(model) is None
+
+
+def test_a_model_that_does_not_take_the_rows_is_told_before_its_loss_is_looked_at() -> None:
+    model = keras.Sequential([layers.Conv1D(4, 3), layers.Flatten(), layers.Dense(3, "softmax")])
+    model.compile("adam", "sparse_categorical_crossentropy")
+    with pytest.raises(ParameterError, match=r"model must take rows of shape \(6,\).*got ValueError"):
+        advise(X, CLASSES, model=model, effort="quick")
 
 
 def test_advice_names_the_loss_and_what_is_built_predicts_classes() -> None:

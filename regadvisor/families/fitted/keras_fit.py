@@ -247,7 +247,10 @@ class KerasFit(Library):
             return None
         known: dict[str, Any] = {"name": name_of_loss(own := _loss_of(model))}
         if self.n_classes:
-            built = model if model.built else built_for(with_regularizer(model, Regularizer()), shape)
+            try:
+                built = model if model.built else built_for(with_regularizer(model, Regularizer()), shape)
+            except Exception as error:  # whatever Keras, or a layer of the caller's, raises
+                raise self._not_taken(np.zeros((1, *shape)), error) from error
             known |= {"n_outputs": n_outputs(built), "is_of_shares": not reads_logits(model.loss)}
             is_coded, by_column = "sparse" in _plain_name(model), _criterion(own)
             known["criterion"] = lambda z, y: by_column(z, y.argmax(1) if is_coded else y)
