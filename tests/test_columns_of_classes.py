@@ -153,7 +153,7 @@ def test_losses_are_those_of_a_plain_loop(strengths: dict[str, float]) -> None:
 def test_the_advice_is_the_model_that_a_plain_loop_makes(tmp_path: Path) -> None:
     advice = advise(X, Y, **QUICK)
     scores = advice.record.evidence.scores
-    assert scores.loss_name == "log loss, mean of 2 columns"
+    assert scores.loss_name == "log loss (mean of 2 columns)"
     assert scores.constant_loss == pytest.approx(GUESSING, rel=0.02)
     assert min(scores.honest_losses.values()) < 0.7 * GUESSING
     assert " · 2 columns of classes: colour (3), size (4) · " in advice.to_text(width=200)
@@ -193,7 +193,7 @@ def test_the_advice_is_the_model_that_a_plain_loop_makes(tmp_path: Path) -> None
 def test_classifiers_are_put_around_each_column(model: Any, name: str) -> None:
     advice = advise(X, Y, model=model, **QUICK)
     scores = advice.record.evidence.scores
-    assert scores.loss_name == f"{name}, mean of 2 columns"
+    assert scores.loss_name == f"{name} (mean of 2 columns)"
     assert min(scores.honest_losses.values()) < scores.constant_loss
     applied = advice.apply(model).fit(X, Y)
     np.testing.assert_array_equal(applied.predict(X), advice.build().fit(X, Y).predict(X))
@@ -297,7 +297,7 @@ def test_networks_have_an_output_for_every_class(model: Any, tmp_path: Path) -> 
     recipe = Recipe(epochs=30, lr=0.02, **output)
     advice = advise(X, Y, model=model, recipe=recipe, **QUICK)
     scores = advice.record.evidence.scores
-    assert scores.loss_name == "log loss, mean of 2 columns"
+    assert scores.loss_name == "log loss (mean of 2 columns)"
     assert scores.constant_loss == pytest.approx(GUESSING, rel=0.02)
     fitted = advice.build().fit(X, Y)
     assert _mean_loss(fitted) < 0.7 * GUESSING

@@ -283,7 +283,7 @@ class OfColumns(RowLoss):
     sizes: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        name = f"{self.loss.name or 'log loss'}, mean of {len(self.sizes)} columns"
+        name = f"{self.loss.name or 'log loss'} (mean of {len(self.sizes)} columns)"
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "response", self.loss.response)
 

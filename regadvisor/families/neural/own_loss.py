@@ -46,7 +46,7 @@ def name_of_loss(loss: LossFunction) -> str:
     if isinstance(inner, BCEWithLogitsLoss):
         return "log loss, mean of the labels"
     if isinstance(inner, ColumnsLoss):
-        return f"log loss, mean of {len(inner.sizes)} columns"
+        return f"log loss (mean of {len(inner.sizes)} columns)"
     name = getattr(inner, "__name__", type(inner).__name__)
     return "own loss" if name == "<lambda>" else str(name)
 
