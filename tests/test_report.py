@@ -30,6 +30,7 @@ from record_builders import (
 
 from regadvisor.advice import Advice
 from regadvisor.records import Comparison, Note, Record, ScoreEvidence, ShiftTest, Timings, ZeroedFeature
+from regadvisor.records.evidence import GrowthEvidence, SizePoint
 from regadvisor.regularizer import KINDS, Regularizer
 from regadvisor.report.text import to_markdown, to_text
 from regadvisor.report.verdict import headline, main_claim
@@ -323,6 +324,23 @@ def test_none_says_what_the_best_one_would_gain() -> None:
         "No regularizer needed: very likely.",
         "With the best one, L2, the loss is between 1.6% lower and 1.0% higher than without (95% interval).",
     )
+
+
+def test_none_that_was_trained_on_all_rows_is_as_good_as_there() -> None:
+    few, every = (
+        SizePoint(n_rows=n, share=n / 500, loss_none=none, loss=0.3, gain=0.0, se=0.1)
+        for n, none in ((500, 1.05), (4_600, 0.241))
+    )
+    masses = {"p_better": 0.1, "p_same": 0.1, "p_worse": 0.8}
+    known = {"gain": -0.04, "low": -0.1, "high": 0.02, **masses, "n_sample": 500, "n_rows": 4_600}
+    record = none()
+    for source, sizes, said in (
+        ("checked", (few, every), "held-out log loss 0.241 on all rows, guessing 0.69."),
+        ("prior", (few,), "held-out log loss 0.312, guessing 0.69."),
+    ):
+        growth = GrowthEvidence(kind="l2", source=source, sizes=sizes, **known)
+        lines = headline(replace(record, evidence=replace(record.evidence, growth=growth)))
+        assert any(line.endswith(said) for line in lines)
 
 
 def test_none_does_not_deny_itself() -> None:

@@ -371,15 +371,21 @@ def _cost(record: Record) -> tuple[str, ...]:
 
 
 def _reached(record: Record, scores: ScoreEvidence) -> str:
-    """Return how good the advised model is, as R² for numbers, else beside always guessing."""
-    own, constant = losses(scores).get(record.strength.regularizer.kind), scores.constant_loss
+    """Return how good the advised model is, as R² for numbers, else beside always guessing.
+
+    No regularizer on all rows is not as bad as on few of them: if it was trained on all, that is told.
+    """
+    kind, growth = record.strength.regularizer.kind, record.evidence.growth
+    own, constant, where = losses(scores).get(kind), scores.constant_loss, ""
+    if kind == "none" and growth is not None and growth.source == "checked":
+        own, where = growth.sizes[-1].loss_none, " on all rows"
     if own is None or record.walk.outcome == "no signal" or not 0 < constant < math.inf:
         return ""
     if scores.loss_name == "squared error" and scores.loss_scale.startswith("the variance"):
         left = own / constant
         digits = 4 if 1e-12 < left < 0.01 else 2
-        return f"; held-out R² {math.floor(10**digits * (1.0 - left) + 1e-9) / 10**digits:.{digits}f}"
-    return f"; held-out {scores.loss_name} {number(own)}, guessing {number(constant)}"
+        return f"; held-out R² {math.floor(10**digits * (1.0 - left) + 1e-9) / 10**digits:.{digits}f}{where}"
+    return f"; held-out {scores.loss_name} {number(own)}{where}, guessing {number(constant)}"
 
 
 def flips(record: Record) -> tuple[str, ...]:
