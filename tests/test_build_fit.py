@@ -408,3 +408,14 @@ def test_a_data_set_of_torch_is_fitted_and_predicted_as_its_arrays(is_loader: bo
     advice = advise(given, effort="quick", folds=2, budget=None)
     found = advice.build().fit(given).predict(given)
     np.testing.assert_allclose(found, advice.build().fit(X, y).predict(X), rtol=1e-6)
+
+
+def test_single_precision_in_a_frame_of_polars_or_pandas_is_fitted_in_double() -> None:
+    X = np.random.default_rng(0).normal(size=(80, 3)).astype(np.float32)
+    y = X @ [1.0, 2.0, 3.0]
+    fitted = [
+        advise(rows, y, model="linear", effort="quick").build().fit(rows, y).predict(rows)
+        for rows in (X, pd.DataFrame(X, columns=list("abc")), pl.DataFrame(X, schema=list("abc")))
+    ]
+    for other in fitted[1:]:
+        np.testing.assert_allclose(other, fitted[0], rtol=1e-6)

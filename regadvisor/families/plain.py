@@ -123,7 +123,7 @@ def doubled(levels):
 
 def in_double(X):
     """Numbers in double precision."""
-    return X.astype(np.float64)
+    return X.astype(np.float64) if hasattr(X, "astype") else X.cast(float)  # of polars
 
 
 def flatten(images):
