@@ -433,3 +433,13 @@ def test_a_dataset_on_another_file_system_is_read_like_its_folder(tmp_path: Path
     text = write(some_rows(10), tmp_path / "text", "csv")
     with pytest.raises(DataError, match="of other files or with a filter"):
         find_source(dataset.dataset(str(text), format="csv"))
+
+
+@pytest.mark.parametrize("below", ["cm,kg\n", '"How long,\nin all?",kg\n"import id",q2\n'])
+def test_texts_below_the_names_are_no_rows_in_a_folder_either(below: str, tmp_path: Path) -> None:
+    rows = "".join(f"{i / 4},{i % 7}\n" for i in range(60))
+    for name in ("one.csv", "two.csv"):
+        (tmp_path / name).write_text(f"a,y\n{below}{rows}")
+    table, given = Scanned(find_source(tmp_path)).table(Roles(targets=("y",)))
+    assert (table.facts.n_rows, given["a"].dtype) == (120, np.float64)
+    assert [note.code for note in table.notes if note.is_warning] == ["more-names"]

@@ -90,11 +90,18 @@ def parse_csv(content: bytes, name: str) -> Parsed:
             if not is_numeric_dtype(column.dtype):
                 frame[name_of] = _without_points(column)
         notes += (Note(code="decimal-comma", text="Numbers were read with a decimal comma."),)
-    if form.n_below:
-        were = f"{counted(form.n_below, 'line')} of text {agreed(form.n_below, 'was', 'were')} left out below"
-        text = f"{were} the names of the columns, as numbers follow: more names, or units?"
-        notes += (Note(code="more-names", text=text, is_warning=True),)
-    return frame, notes
+    return frame, (*notes, *notes_on_more_names(form.n_below))
+
+
+def notes_on_more_names(n_below: int) -> tuple[Note, ...]:
+    """Return a warning that lines below the names of the columns were left out, if any were."""
+    if not n_below:
+        return ()
+    text = (
+        f"{counted(n_below, 'line')} of text {agreed(n_below, 'was', 'were')} left out below the names of "
+        "the columns, as numbers follow: more names, or units?"
+    )
+    return (Note(code="more-names", text=text, is_warning=True),)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -181,6 +181,7 @@ class CsvPart(TextPart):
                 block_size=_BLOCK_BYTES,
                 column_names=header,
                 skip_rows=1 + form.n_above,
+                skip_rows_after_names=form.n_below,
                 encoding="utf8" if form.encoding == "utf-8-sig" else form.encoding,
             ),
             parse_options=csv.ParseOptions(delimiter=form.separator, newlines_in_values=True),

@@ -16,7 +16,7 @@ import pandas as pd
 from pandas.api import types as dtypes
 
 from regadvisor.data.files import FORMATS, FileData, checked_format, format_of, parse_content, split_columns
-from regadvisor.data.parsing import csv_form
+from regadvisor.data.parsing import csv_form, notes_on_more_names
 from regadvisor.errors import DataError, import_optional
 from regadvisor.scale.engines import DaskFrame, DuckRelation, LazyPolars
 from regadvisor.scale.parts import (
@@ -204,6 +204,8 @@ class TextFiles(Source):
     root: Path
     paths: tuple[Path, ...]
     separator: str = ","
+    #: Lines of text below the names of the first file, which are no rows.
+    n_below: int = 0
 
     @property
     def kept(self) -> tuple[str, ...]:
@@ -235,6 +237,7 @@ class TextFiles(Source):
             kinds={name: kinds[name] for name in dict.fromkeys([*form.header, *kinds])},
             separator=form.separator,
             has_decimal_comma=form.has_decimal_comma,
+            n_below=form.n_below,
         )
 
     def parts(self) -> list[Part]:
@@ -254,7 +257,8 @@ class TextFiles(Source):
             return FileData(frame=frame.reindex(columns=list(self.kinds)), notes=read.notes)
         text = io.StringIO()
         rows.to_pandas().to_csv(text, index=False, sep=self.separator)
-        return parse_content(text.getvalue().encode(), "X", "csv")
+        read = parse_content(text.getvalue().encode(), "X", "csv")
+        return replace(read, notes=(*read.notes, *notes_on_more_names(self.n_below)))
 
 
 def _text_kind(dtype: Any) -> Kind:
