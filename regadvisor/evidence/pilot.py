@@ -53,7 +53,8 @@ class Pilot:
         self._prepared: Prepared | None = None
         self._began = time.perf_counter(), time.process_time()
         times = []
-        for n in (int(_SMALLER * n_rows), n_rows):
+        n_smaller = int(_SMALLER * n_rows)
+        for n in (n_smaller, n_rows) if n_smaller < table.n_rows else (n_rows,):
             sample = table.take(_some_rows(table, n, seed))
             begin = time.perf_counter()
             made = make_folds(sample, folds=folds, seed=seed).folds
